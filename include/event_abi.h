@@ -1,0 +1,409 @@
+/*
+ * What crosses the kernel boundary: the events of the ring buffer, the values of shared maps, the counters.
+ * Included by BPF programs and by the daemon; every struct has fixed-width fields, explicit padding and an
+ * asserted size. The daemon trusts none of the sizes and counts in here: consume/decode.c validates them.
+ */
+#ifndef LEFTOPEN_EVENT_ABI_H
+#define LEFTOPEN_EVENT_ABI_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+#define EVENT_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " changed size")
+
+/* Chosen by: the deepest pytest + SQLAlchemy stacks seen have about 150 Python frames. */
+#define STACK_FRAMES_MAX 256
+/* Frame-pointer stacks asked of the kernel (PERF_MAX_STACK_DEPTH is 127). */
+#define STACK_NATIVE_MAX 64
+/* A path is sent as names, innermost first; PATH_MAX of them in bytes, NAME_MAX + 1 each. */
+#define PATH_NAMES_BYTES 4096
+#define PATH_NAME_MAX	 256
+#define PATH_DEPTH_MAX	 40
+/* A table's numbers are sent in chunks. */
+#define TABLE_CHUNK_MAX 128
+/* What is shown of a command line. */
+#define ARGUMENTS_BYTES 4096
+/* CPython: 2 of 93,000 standard library code objects have a larger line table (facts: python frames). */
+#define PYTHON_FILENAME_BYTES	512
+#define PYTHON_QUALNAME_BYTES	256
+#define PYTHON_LINE_TABLE_BYTES 16384
+#define TEST_NAME_BYTES		512
+#define COMM_BYTES		16
+
+enum event_type {
+	EVENT_FD_MADE = 1,
+	EVENT_FD_CLOSED,
+	EVENT_FD_RANGE_CLOSED,
+	EVENT_FD_TARGET,
+	EVENT_TABLE_NUMBERS,
+	EVENT_MAP_MADE,
+	EVENT_MAP_RELEASED,
+	EVENT_MAP_RELEASE_FAILED,
+	EVENT_MAP_MOVE_BEGUN,
+	EVENT_MAP_MOVED,
+	EVENT_PROCESS_FORKED,
+	EVENT_PROCESS_EXECED,
+	EVENT_PROCESS_ARGUMENTS,
+	EVENT_PROCESS_EXITED,
+	EVENT_MARK,
+	EVENT_STACK,
+	EVENT_PYTHON_CODE,
+	EVENT_FILE,
+	EVENT_TEST,
+	EVENT_TYPE_COUNT
+};
+
+/* What "begins to shut down" means; a table on the daemon's side says which file and symbol gives which. */
+enum shutdown_mark {
+	SHUTDOWN_NONE = 0,
+	SHUTDOWN_FINALIZE,
+	SHUTDOWN_EXIT,
+	SHUTDOWN_EXIT_GROUP,
+	SHUTDOWN_LAST_THREAD,
+	SHUTDOWN_COUNT
+};
+
+struct event_header {
+	__u16 type;
+	__u16 reserved;
+	__u32 size_bytes; /* of the whole event, this header included */
+	__u64 time_ns;	  /* CLOCK_BOOTTIME */
+	__u32 process_id; /* tgid in the initial pid namespace */
+	__u32 thread_id;
+	__u64 process_start_ns; /* the leader's start_boottime */
+};
+EVENT_ASSERT_SIZE(struct event_header, 32);
+
+/* A file as the kernel's inode says: never from stat() (overlayfs and btrfs show another device there). */
+struct file_key {
+	__u64 inode;
+	__u32 device; /* s_dev: major << 20 | minor */
+	__u32 generation;
+};
+EVENT_ASSERT_SIZE(struct file_key, 16);
+
+#define FD_MADE_FAULT 1 /* flags: the inode could not be read */
+
+/* Two events with equal thread_id and time_ns come of one call (pipe, socketpair). */
+struct event_fd_made {
+	struct event_header header;
+	__u64 table; /* struct files_struct * */
+	__u64 file;  /* struct file * */
+	__u64 stack; /* id of an EVENT_STACK sent before, 0: none */
+	struct file_key key;
+	__s32 fd;
+	__s32 source_fd; /* that was copied, or -1 */
+	__u16 origin;	 /* enum handle_origin */
+	__u16 mode;	 /* i_mode */
+	__u32 flags;
+};
+EVENT_ASSERT_SIZE(struct event_fd_made, 88);
+
+struct event_fd_closed {
+	struct event_header header;
+	__u64 table;
+	__u64 file;
+	__s32 fd;
+	__u32 reserved;
+};
+EVENT_ASSERT_SIZE(struct event_fd_closed, 56);
+
+struct event_fd_range_closed {
+	struct event_header header;
+	__u64 table;
+	__u32 first;
+	__u32 last; /* inclusive */
+};
+EVENT_ASSERT_SIZE(struct event_fd_range_closed, 48);
+
+struct event_socket {
+	__u16 family; /* AF_*, 0: not a socket */
+	__u16 type;   /* SOCK_* */
+	__u16 protocol;
+	__u8 state; /* TCP_* of the kernel */
+	__u8 reserved;
+	__u16 local_port; /* host order */
+	__u16 remote_port;
+	__u32 reserved2;
+	__u8 local_address[16]; /* 4 or 16 bytes, network order */
+	__u8 remote_address[16];
+};
+EVENT_ASSERT_SIZE(struct event_socket, 48);
+
+struct event_path {
+	__u32 bytes;	 /* of names that follow, each with its NUL, innermost first */
+	__u32 truncated; /* the outermost names are missing */
+};
+
+/* What a descriptor refers to, read as its process begins to shut down. */
+struct event_fd_target {
+	struct event_header header;
+	__u64 table;
+	__u64 file;
+	__s32 fd;
+	__u32 mode;
+	struct event_socket socket;
+	struct event_path path;
+	char names[PATH_NAMES_BYTES];
+};
+
+enum table_cause { TABLE_FORKED = 0, TABLE_EXECED, TABLE_EXITED, TABLE_UNSHARED, TABLE_CAUSE_COUNT };
+
+struct table_entry {
+	__u64 file;
+	__s32 fd;
+	__u32 mode;
+};
+EVENT_ASSERT_SIZE(struct table_entry, 16);
+
+/* The numbers that a table holds; header.process_id is its owner. Chunks follow each other, the last is marked. */
+struct event_table_numbers {
+	struct event_header header;
+	__u64 table;
+	__u32 cause; /* enum table_cause */
+	__u32 first; /* 1: first chunk */
+	__u32 last;  /* 1: last chunk */
+	__u32 count;
+	__u32 holders; /* files_struct.count as read: 1 means that nobody shares it */
+	__u32 reserved;
+	struct table_entry entries[TABLE_CHUNK_MAX];
+};
+
+struct event_map_made {
+	struct event_header header;
+	__u64 space; /* struct mm_struct * */
+	__u64 address;
+	__u64 length_bytes; /* whole pages */
+	__u64 stack;
+	__u64 file_offset;
+	struct file_key key; /* inode 0: anonymous */
+	__u32 protection;
+	__u32 flags; /* MAP_* */
+	__u16 origin;
+	__u16 mode;
+	__u32 reserved;
+};
+EVENT_ASSERT_SIZE(struct event_map_made, 104);
+
+/* Also EVENT_MAP_RELEASE_FAILED and EVENT_MAP_MOVE_BEGUN: of this thread, this range. */
+struct event_map_released {
+	struct event_header header;
+	__u64 space;
+	__u64 address;
+	__u64 length_bytes;
+};
+EVENT_ASSERT_SIZE(struct event_map_released, 56);
+
+struct event_map_moved {
+	struct event_header header;
+	__u64 space;
+	__s64 result; /* the new address, or -errno */
+	__u64 old_address;
+	__u64 old_length_bytes;
+	__u64 new_length_bytes;
+	__u64 flags; /* MREMAP_* */
+	__u64 stack;
+};
+EVENT_ASSERT_SIZE(struct event_map_moved, 88);
+
+struct event_process_forked {
+	struct event_header header; /* the parent's */
+	__u64 parent_table;
+	__u64 parent_space;
+	__u64 table;
+	__u64 space;
+	__u64 start_ns;
+	__u32 process_id;
+	__u32 reserved;
+	__u64 fd_limit; /* RLIMIT_NOFILE, soft */
+	char comm[COMM_BYTES];
+};
+EVENT_ASSERT_SIZE(struct event_process_forked, 104);
+
+struct event_process_execed {
+	struct event_header header;
+	__u64 table;
+	__u64 space;
+	__u64 fd_limit;
+	struct file_key exe;
+	__u32 parent_id;
+	__u32 reserved;
+	char comm[COMM_BYTES];
+};
+EVENT_ASSERT_SIZE(struct event_process_execed, 96);
+
+struct event_process_arguments {
+	struct event_header header;
+	__u32 bytes;
+	__u32 truncated;
+	char arguments[ARGUMENTS_BYTES]; /* each with its NUL */
+};
+
+struct event_process_exited {
+	struct event_header header;
+	__u64 table;
+	__u64 space; /* 0 where the kernel has let go of it before (before 6.16) */
+	__s32 status; /* as wait(2) gives it */
+	__u32 table_holders;
+	__u64 fd_limit;
+};
+EVENT_ASSERT_SIZE(struct event_process_exited, 64);
+
+struct event_mark {
+	struct event_header header;
+	__u64 table;
+	__u64 space;
+	__u32 mark; /* enum shutdown_mark */
+	__u32 vmas; /* mm->map_count */
+	__u64 fd_limit;
+};
+EVENT_ASSERT_SIZE(struct event_mark, 64);
+
+enum frame_kind { FRAME_NATIVE = 0, FRAME_PYTHON, FRAME_KIND_COUNT };
+
+struct stack_frame {
+	__u32 kind; /* enum frame_kind */
+	__u32 flags;
+	struct file_key file; /* native: the mapped file, inode 0: none (vdso, JIT) */
+	__u64 position;	      /* native: offset in the file, or address; Python: bytecode offset (may be -1) */
+	__u64 code;	      /* Python: id of an EVENT_PYTHON_CODE */
+};
+EVENT_ASSERT_SIZE(struct stack_frame, 40);
+
+/* Why a stack ends early. */
+enum stack_end {
+	STACK_END_COMPLETE = 0,
+	STACK_END_FRAME_POINTERS, /* the native part was guessed by frame pointers */
+	STACK_END_DEPTH,	  /* more frames than are kept */
+	STACK_END_FAULT,	  /* user memory could not be read */
+	STACK_END_PYTHON_UNKNOWN, /* the interpreter is there, its thread state was not found */
+	STACK_END_COUNT
+};
+
+struct event_stack {
+	struct event_header header;
+	__u64 id;
+	__u32 count;
+	__u32 end; /* enum stack_end */
+	struct stack_frame frames[STACK_FRAMES_MAX]; /* innermost first */
+};
+
+/* A CPython code object, sent once. The strings are CPython's own storage: 1, 2 or 4 bytes a character. */
+struct event_python_code {
+	struct event_header header;
+	__u64 id;
+	__s32 first_line;
+	__u32 minor_version;
+	__u32 filename_length; /* characters, as the object says */
+	__u32 filename_kind;   /* bytes a character: 1, 2, 4 */
+	__u32 qualname_length;
+	__u32 qualname_kind;
+	__u32 line_table_bytes; /* as the object says: what follows is at most PYTHON_LINE_TABLE_BYTES of it */
+	__u32 faults;		/* PYTHON_CODE_FAULT_* */
+	char filename[PYTHON_FILENAME_BYTES];
+	char qualname[PYTHON_QUALNAME_BYTES];
+	__u8 line_table[PYTHON_LINE_TABLE_BYTES];
+};
+#define PYTHON_CODE_FAULT_FILENAME   1
+#define PYTHON_CODE_FAULT_QUALNAME   2
+#define PYTHON_CODE_FAULT_LINE_TABLE 4
+
+enum file_cause { FILE_EXECED = 0, FILE_MAPPED, FILE_CAUSE_COUNT };
+
+/* A file that was mapped, sent once a file: its path, and a range to open it by while the process lives. */
+struct event_file {
+	struct event_header header;
+	struct file_key key;
+	__u32 cause;
+	__u32 executable; /* mapped with PROT_EXEC, so it may be a runtime */
+	__u64 address;
+	__u64 length_bytes;
+	__u64 file_offset;
+	__u64 file_size_bytes;
+	struct event_path path;
+	char names[PATH_NAMES_BYTES];
+};
+
+/* The test that runs now in this process; empty: none. */
+struct event_test {
+	struct event_header header;
+	__u32 bytes;
+	__u32 reserved;
+	char name[TEST_NAME_BYTES];
+};
+
+/* Offsets in CPython's structures, in bytes (facts: python frames). Chosen by version in unwind/python_layout.c. */
+enum python_frame_shape { PYTHON_FRAME_OBJECTS = 0, PYTHON_FRAME_CFRAME, PYTHON_FRAME_CURRENT };
+#define PYTHON_NO_TSS	 0xffffffffU
+#define PYTHON_NO_OWNER	 0xffffffffU
+#define PYTHON_VERSIONS_MAX 32
+
+struct python_layout {
+	__u32 shape; /* enum python_frame_shape */
+	__u32 minor_version;
+	__u32 runtime_interpreters_head;
+	__u32 runtime_tss_initialized; /* PYTHON_NO_TSS: walk the thread list instead */
+	__u32 runtime_tss_key;
+	__u32 interpreter_next;
+	__u32 interpreter_threads;
+	__u32 thread_next;
+	__u32 thread_id;
+	__u32 thread_frame;
+	__u32 cframe_current;
+	__u32 frame_previous;
+	__u32 frame_code;
+	__u32 frame_instruction; /* f_lasti where the shape is PYTHON_FRAME_OBJECTS */
+	__u32 frame_owner;
+	__u32 owner_cstack; /* PYTHON_NO_OWNER: the version has none */
+	__u32 owner_generator;
+	__u32 code_first_line;
+	__u32 code_filename;
+	__u32 code_name; /* co_qualname from 3.11 */
+	__u32 code_line_table;
+	__u32 code_adaptive;
+	__u32 code_first_traceable;
+	__u32 code_version; /* 0: none */
+	__u32 string_length;
+	__u32 string_state;
+	__u32 string_ascii_data;
+	__u32 string_compact_data;
+	__u32 bytes_size;
+	__u32 bytes_data;
+};
+EVENT_ASSERT_SIZE(struct python_layout, 120);
+
+/* Value of the map of known files: what the daemon found in an ELF file. */
+struct known_file {
+	__u32 python_minor; /* index of python_layout, 0: not CPython */
+	__u32 reserved;
+	__u64 runtime_vaddr;	/* of _PyRuntime (3.6: interp_head) */
+	__u64 executable_vaddr; /* p_vaddr of the first PT_LOAD with PF_X */
+	__u64 executable_offset;
+};
+EVENT_ASSERT_SIZE(struct known_file, 32);
+
+/* Value of the map of followed processes, keyed by tgid. */
+struct followed_process {
+	__u64 start_ns;
+	__u64 python_runtime; /* address in the process, 0: none seen */
+	__u32 python_minor;
+	__u32 finalizing_thread; /* armed by Py_FinalizeEx and its like: takes the mark at its next PyGC_Collect */
+	__u32 marked;		 /* enum shutdown_mark: the first wins */
+	__u32 reserved;
+};
+EVENT_ASSERT_SIZE(struct followed_process, 32);
+
+/* Counters of what was lost and why, one a name; each is shown in every report. */
+enum loss_cause {
+	LOSS_RING_FULL_HANDLES = 0,
+	LOSS_RING_FULL_PROCESSES,
+	LOSS_RING_FULL_STACKS,
+	LOSS_PROCESS_MAP_FULL,
+	LOSS_SCRATCH_BUSY,
+	LOSS_TABLE_FAULT,
+	LOSS_TAIL_CALL,
+	LOSS_COUNT
+};
+
+#endif
