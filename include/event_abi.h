@@ -83,22 +83,20 @@ struct file_key {
 };
 EVENT_ASSERT_SIZE(struct file_key, 16);
 
-#define FD_MADE_FAULT 1 /* flags: the inode could not be read */
-
 /* Two events with equal thread_id and time_ns come of one call (pipe, socketpair). */
 struct event_fd_made {
 	struct event_header header;
 	__u64 table; /* struct files_struct * */
 	__u64 file;  /* struct file * */
 	__u64 stack; /* id of an EVENT_STACK sent before, 0: none */
-	struct file_key key;
+	__u64 inode;
 	__s32 fd;
 	__s32 source_fd; /* that was copied, or -1 */
 	__u16 origin;	 /* enum handle_origin */
 	__u16 mode;	 /* i_mode */
-	__u32 flags;
+	__u32 reserved;
 };
-EVENT_ASSERT_SIZE(struct event_fd_made, 88);
+EVENT_ASSERT_SIZE(struct event_fd_made, 80);
 
 struct event_fd_closed {
 	struct event_header header;
@@ -390,7 +388,7 @@ struct followed_process {
 	__u32 python_minor;
 	__u32 finalizing_thread; /* armed by Py_FinalizeEx and its like: takes the mark at its next PyGC_Collect */
 	__u32 marked;		 /* enum shutdown_mark: the first wins */
-	__u32 reserved;
+	__u32 hints_version;	 /* of the daemon's findings that were looked at */
 };
 EVENT_ASSERT_SIZE(struct followed_process, 32);
 

@@ -1,0 +1,79 @@
+/*
+ * The one capture function: what a maker calls when it has filled the pending handle. Stacks are taken by
+ * programs of their own behind a tail call, so that they are verified once and not once in each maker.
+ */
+#ifndef LEFTOPEN_BPF_CAPTURE_H
+#define LEFTOPEN_BPF_CAPTURE_H
+
+#include "maps.bpf.h"
+
+enum stack_mode { STACKS_NONE = 0, STACKS_FP };
+
+static __always_inline struct capture_scratch *capture_scratch_get(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&capture_scratch, &zero);
+}
+
+/* Sends the pending handle under a stack's id. */
+static __always_inline void capture_send(struct capture_scratch *scratch, u64 stack)
+{
+	struct pending_handle *pending = &scratch->pending;
+
+	switch (pending->kind) {
+	case EVENT_FD_MADE:
+		pending->fds[0].stack = stack;
+		send_handle_event(&pending->fds[0], sizeof(pending->fds[0]));
+		if (pending->count > 1) {
+			pending->fds[1].stack = stack;
+			send_handle_event(&pending->fds[1], sizeof(pending->fds[1]));
+		}
+		break;
+	case EVENT_MAP_MADE:
+		pending->map.stack = stack;
+		send_handle_event(&pending->map, sizeof(pending->map));
+		break;
+	case EVENT_MAP_MOVED:
+		pending->moved.stack = stack;
+		send_handle_event(&pending->moved, sizeof(pending->moved));
+		break;
+	}
+}
+
+/* Finds the interpreter that the daemon was asked about when this process mapped a file not seen before. */
+static __always_inline void capture_take_python_hint(struct followed_process *process)
+{
+	u32 process_id = bpf_get_current_pid_tgid() >> 32;
+	u32 version = python_hints_version;
+	struct python_hint *hint;
+
+	if (process->hints_version == version)
+		return;
+	process->hints_version = version;
+	hint = bpf_map_lookup_elem(&python_hints, &process_id);
+	if (hint && hint->start_ns == process->start_ns && !process->python_runtime) {
+		process->python_minor = hint->minor;
+		process->python_runtime = hint->runtime;
+	}
+}
+
+/* Captures the stack of the pending handle's maker and sends both. */
+static __always_inline void capture_and_send(void *ctx, struct followed_process *process,
+                                             struct capture_scratch *scratch)
+{
+	if (config_stacks == STACKS_NONE) {
+		capture_send(scratch, 0);
+		return;
+	}
+	if (!process->python_runtime)
+		capture_take_python_hint(process);
+	if (process->python_runtime)
+		bpf_tail_call(ctx, &capture_programs, CAPTURE_PYTHON);
+	else
+		bpf_tail_call(ctx, &capture_programs, CAPTURE_NATIVE);
+	count_loss(LOSS_TAIL_CALL);
+	capture_send(scratch, 0);
+}
+
+#endif

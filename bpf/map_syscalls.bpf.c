@@ -1,0 +1,173 @@
+/*
+ * Memory mappings made, moved and released by system calls.
+ * mmap at exit; munmap at entry (afterwards a sibling thread may have been given the range), and at exit only
+ * where it failed; mremap at both, so that its old range is in transit between them and nobody else's mmap is
+ * taken for it. Outputs: EVENT_MAP_MADE, EVENT_MAP_RELEASED, EVENT_MAP_RELEASE_FAILED, EVENT_MAP_MOVE_BEGUN,
+ * EVENT_MAP_MOVED, EVENT_FILE for a mapped file that was not seen before.
+ */
+#include "maps.bpf.h"
+#include <bpf/bpf_tracing.h>
+#include "capture.bpf.h"
+#include "core_compat.bpf.h"
+#include "path.bpf.h"
+
+#define PAGE_BYTES    4096ULL
+#define PROT_EXEC     4
+#define MAP_ANONYMOUS 0x20
+#define ERRNO_MAX     4095
+
+static __always_inline u64 whole_pages(u64 bytes)
+{
+	return (bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+}
+
+static __always_inline bool failed(long result)
+{
+	return result < 0 && result >= -ERRNO_MAX;
+}
+
+/* Where a CPython runtime's file has just been mapped to run, the walker learns its address. */
+static __always_inline void note_runtime(struct followed_process *process, const struct known_file *known,
+                                         u64 address, u64 file_offset)
+{
+	if (!known->python_minor || file_offset != known->executable_offset)
+		return;
+	process->python_minor = known->python_minor;
+	process->python_runtime =
+	        address - (known->executable_vaddr & ~(PAGE_BYTES - 1)) + known->runtime_vaddr;
+}
+
+/* Not inlined with the caller: its path walk is verified once. */
+static __always_inline void note_file(struct followed_process *process, struct event_map_made *event,
+                                      struct file *file, u32 protection)
+{
+	struct known_file *known;
+
+	compat_file_key(file, &event->key);
+	event->mode = BPF_CORE_READ(file, f_inode, i_mode);
+	if (protection & PROT_EXEC) {
+		known = bpf_map_lookup_elem(&known_files, &event->key);
+		if (known)
+			note_runtime(process, known, event->address, event->file_offset);
+	}
+	file_send_once(process, file, &event->key, FILE_MAPPED, !!(protection & PROT_EXEC), event->address,
+	               event->length_bytes, event->file_offset);
+}
+
+SEC("tracepoint/syscalls/sys_exit_mmap")
+int exit_mmap(struct trace_event_raw_sys_exit *ctx)
+{
+	struct followed_process *process;
+	struct capture_scratch *scratch;
+	struct event_map_made *event;
+	struct task_struct *task;
+	struct pt_regs *registers;
+	struct file *file;
+
+	if (failed(ctx->ret) || !(process = followed_current()))
+		return 0;
+	scratch = capture_scratch_get();
+	if (!scratch)
+		return 0;
+	task = bpf_get_current_task_btf();
+	registers = (struct pt_regs *)bpf_task_pt_regs(task);
+	event = &scratch->pending.map;
+	fill_header(&event->header, EVENT_MAP_MADE, sizeof(*event), process);
+	event->space = (u64)task->mm;
+	event->address = ctx->ret;
+	event->length_bytes = whole_pages(registers->si);
+	event->file_offset = registers->r9;
+	event->protection = registers->dx;
+	event->flags = registers->r10;
+	event->origin = HANDLE_ORIGIN_MMAP;
+	event->mode = 0;
+	event->reserved = 0;
+	event->key.inode = 0;
+	event->key.device = 0;
+	event->key.generation = 0;
+	if (!(event->flags & MAP_ANONYMOUS)) {
+		file = compat_table_file(task->files, (u32)registers->r8);
+		if (file)
+			note_file(process, event, file, event->protection);
+	}
+	scratch->pending.kind = EVENT_MAP_MADE;
+	capture_and_send(ctx, process, scratch);
+	return 0;
+}
+
+static __always_inline void send_range(struct followed_process *process, u16 type, u64 address,
+                                       u64 length_bytes)
+{
+	struct event_map_released event = {};
+
+	fill_header(&event.header, type, sizeof(event), process);
+	event.space = (u64)bpf_get_current_task_btf()->mm;
+	event.address = address;
+	event.length_bytes = whole_pages(length_bytes);
+	send_handle_event(&event, sizeof(event));
+}
+
+SEC("tracepoint/syscalls/sys_enter_munmap")
+int enter_munmap(struct trace_event_raw_sys_enter *ctx)
+{
+	struct followed_process *process = followed_current();
+
+	/* What the kernel refuses before it looks at the mappings (mm/vma.c, do_vmi_munmap). */
+	if (!process || ctx->args[0] & (PAGE_BYTES - 1) || !ctx->args[1])
+		return 0;
+	send_range(process, EVENT_MAP_RELEASED, ctx->args[0], ctx->args[1]);
+	return 0;
+}
+
+SEC("tracepoint/syscalls/sys_exit_munmap")
+int exit_munmap(struct trace_event_raw_sys_exit *ctx)
+{
+	struct followed_process *process;
+	struct pt_regs *registers;
+
+	if (!ctx->ret || !(process = followed_current()))
+		return 0;
+	registers = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	send_range(process, EVENT_MAP_RELEASE_FAILED, registers->di, registers->si);
+	return 0;
+}
+
+SEC("tracepoint/syscalls/sys_enter_mremap")
+int enter_mremap(struct trace_event_raw_sys_enter *ctx)
+{
+	struct followed_process *process = followed_current();
+
+	if (!process)
+		return 0;
+	send_range(process, EVENT_MAP_MOVE_BEGUN, ctx->args[0], ctx->args[1]);
+	return 0;
+}
+
+SEC("tracepoint/syscalls/sys_exit_mremap")
+int exit_mremap(struct trace_event_raw_sys_exit *ctx)
+{
+	struct followed_process *process = followed_current();
+	struct capture_scratch *scratch;
+	struct event_map_moved *event;
+	struct task_struct *task;
+	struct pt_regs *registers;
+
+	if (!process)
+		return 0;
+	scratch = capture_scratch_get();
+	if (!scratch)
+		return 0;
+	task = bpf_get_current_task_btf();
+	registers = (struct pt_regs *)bpf_task_pt_regs(task);
+	event = &scratch->pending.moved;
+	fill_header(&event->header, EVENT_MAP_MOVED, sizeof(*event), process);
+	event->space = (u64)task->mm;
+	event->result = ctx->ret;
+	event->old_address = registers->di;
+	event->old_length_bytes = whole_pages(registers->si);
+	event->new_length_bytes = whole_pages(registers->dx);
+	event->flags = registers->r10;
+	scratch->pending.kind = EVENT_MAP_MOVED;
+	capture_and_send(ctx, process, scratch);
+	return 0;
+}

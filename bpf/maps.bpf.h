@@ -1,0 +1,251 @@
+/*
+ * The maps, switches and counters that all programs share, and how an event reaches the ring.
+ * Maps are weak because each object that includes this header defines them and bpftool links the objects to
+ * one.
+ */
+#ifndef LEFTOPEN_BPF_MAPS_H
+#define LEFTOPEN_BPF_MAPS_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include "event_abi.h"
+#include "handle_kinds.h"
+
+/* Set before loading. */
+extern const volatile u32 config_stacks; /* enum stack_mode */
+extern const volatile u32 config_ring_bytes;
+/* Set while running: programs stay attached for seconds after the daemon has finished, doing nothing. */
+extern u32 switched_on;
+/* Bumped by the daemon after it wrote to python_hints. */
+extern u32 python_hints_version;
+extern u64 losses[LOSS_COUNT];
+
+enum capture_program { CAPTURE_NATIVE = 0, CAPTURE_PYTHON, CAPTURE_COUNT };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} events __weak SEC(".maps");
+
+/* By tgid. 65,536 processes at once; one more is counted as LOSS_PROCESS_MAP_FULL and not followed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u32);
+	__type(value, struct followed_process);
+} followed __weak SEC(".maps");
+
+struct python_hint {
+	u64 start_ns;
+	u64 runtime;
+	u32 minor;
+	u32 reserved;
+};
+
+/* By tgid: runtimes that the daemon found where the file was not known yet as the process mapped it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u32);
+	__type(value, struct python_hint);
+} python_hints __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct file_key);
+	__type(value, struct known_file);
+} known_files __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PYTHON_VERSIONS_MAX);
+	__type(key, u32);
+	__type(value, struct python_layout);
+} python_layouts __weak SEC(".maps");
+
+/* What was sent once. An evicted entry is sent again, which the daemon takes as the same. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, u64);
+	__type(value, u8);
+} stacks_sent __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, u64);
+	__type(value, u8);
+} codes_sent __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct file_key);
+	__type(value, u8);
+} files_sent __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, CAPTURE_COUNT);
+	__type(key, u32);
+	__type(value, u32);
+} capture_programs __weak SEC(".maps");
+
+/* A handle on its way through the capture programs. Written and read within one syscall's exit tracepoint,
+ * which runs with preemption off (kernel/trace/trace_syscalls.c), so one a CPU is enough. */
+struct pending_handle {
+	u32 kind;  /* enum event_type */
+	u32 count; /* descriptors: 1, or 2 of one call */
+	union {
+		struct event_fd_made fds[2];
+		struct event_map_made map;
+		struct event_map_moved moved;
+	};
+};
+
+struct capture_scratch {
+	struct pending_handle pending;
+	u64 addresses[STACK_NATIVE_MAX];
+	u64 node[32]; /* one node of the maple tree */
+	u8 frame[128];
+	u8 code[256];
+	struct event_stack stack;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct capture_scratch);
+} capture_scratch __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct event_python_code);
+} code_scratch __weak SEC(".maps");
+
+/* Uprobe and sched programs are preemptible: they borrow one of these. Chosen by: more at once than any
+ * machine has CPUs that begin to fork, exec or exit within the same few microseconds. */
+#define WALK_SCRATCHES 64
+struct walk_scratch {
+	u32 busy;
+	u32 reserved;
+	u64 files[64];
+	union {
+		struct event_table_numbers numbers;
+		struct event_fd_target target;
+		struct event_file file;
+		struct event_process_arguments arguments;
+		struct event_test test;
+	};
+	/* Room for the last name's copy to start anywhere below the names' end. */
+	char overrun[PATH_NAME_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WALK_SCRATCHES);
+	__type(key, u32);
+	__type(value, struct walk_scratch);
+} walk_scratches __weak SEC(".maps");
+
+static __always_inline void count_loss(enum loss_cause cause)
+{
+	__sync_fetch_and_add(&losses[cause], 1);
+}
+
+/* The reader is woken when an eighth of the ring waits; below that it looks by itself every few milliseconds,
+ * as waking it costs more than the event. */
+static __always_inline u64 ring_wakeup(u64 waiting_bytes)
+{
+	return waiting_bytes > config_ring_bytes / 8 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+/* @return 0, or -1: the ring is too full for a handle's event (its last eighth is kept for processes). */
+static __always_inline int send_handle_event(void *event, u32 bytes)
+{
+	u64 waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+
+	if (waiting > config_ring_bytes - config_ring_bytes / 8 ||
+	    bpf_ringbuf_output(&events, event, bytes, ring_wakeup(waiting))) {
+		count_loss(LOSS_RING_FULL_HANDLES);
+		return -1;
+	}
+	return 0;
+}
+
+static __always_inline int send_process_event(void *event, u32 bytes, enum loss_cause cause)
+{
+	u64 waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+
+	if (bpf_ringbuf_output(&events, event, bytes, ring_wakeup(waiting))) {
+		count_loss(cause);
+		return -1;
+	}
+	return 0;
+}
+
+/* @return bytes, at most maximum (a power of two), in a form whose bounds the verifier follows */
+static __always_inline u32 bounded_bytes(u64 bytes, u32 maximum)
+{
+	u32 bounded = bytes > maximum ? maximum : (u32)bytes;
+
+	/* The compiler knows the bound and drops what the verifier needs to see. */
+	asm volatile("" : "+r"(bounded));
+	bounded &= 2 * maximum - 1;
+	if (bounded > maximum)
+		bounded = maximum;
+	return bounded;
+}
+
+static __always_inline void fill_header(struct event_header *header, u16 type, u32 bytes,
+                                        struct followed_process *process)
+{
+	u64 id = bpf_get_current_pid_tgid();
+
+	header->type = type;
+	header->reserved = 0;
+	header->size_bytes = bytes;
+	header->time_ns = bpf_ktime_get_boot_ns();
+	header->process_id = id >> 32;
+	header->thread_id = (u32)id;
+	header->process_start_ns = process->start_ns;
+}
+
+/* @return the current process's entry, or NULL: it is not followed, or leftopen has finished */
+static __always_inline struct followed_process *followed_current(void)
+{
+	u32 process_id = bpf_get_current_pid_tgid() >> 32;
+
+	if (!switched_on)
+		return NULL;
+	return bpf_map_lookup_elem(&followed, &process_id);
+}
+
+static __always_inline struct walk_scratch *walk_scratch_borrow(void)
+{
+	u32 start = bpf_get_smp_processor_id();
+
+	for (u32 i = 0; i < 8; i++) {
+		u32 index = (start + i * 9) % WALK_SCRATCHES;
+		struct walk_scratch *scratch = bpf_map_lookup_elem(&walk_scratches, &index);
+
+		if (scratch && !__sync_val_compare_and_swap(&scratch->busy, 0, 1))
+			return scratch;
+	}
+	count_loss(LOSS_SCRATCH_BUSY);
+	return NULL;
+}
+
+static __always_inline void walk_scratch_return(struct walk_scratch *scratch)
+{
+	__sync_lock_test_and_set(&scratch->busy, 0);
+}
+
+#endif

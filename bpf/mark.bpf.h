@@ -1,0 +1,117 @@
+/*
+ * Taking a shutdown mark: what the process's descriptors refer to is read now, as shutdown may close them.
+ * Outputs: EVENT_FD_TARGET for each number (at most MARK_TARGETS_MAX), then EVENT_MARK.
+ */
+#ifndef LEFTOPEN_BPF_MARK_H
+#define LEFTOPEN_BPF_MARK_H
+
+#include "maps.bpf.h"
+#include "core_compat.bpf.h"
+#include "path.bpf.h"
+
+#define MARK_RLIMIT_NOFILE 7
+/* Chosen by: a report shows 20 samples of each group; about a microsecond each at the exit of a process. */
+#define MARK_TARGETS_MAX 4096
+/* include/uapi/linux/stat.h, include/linux/socket.h */
+#define MODE_TYPE_MASK 0170000
+#define MODE_SOCKET    0140000
+#define ADDRESS_INET   2
+#define ADDRESS_INET6  10
+
+static __always_inline void mark_read_socket(struct file *file, struct event_socket *ret_socket)
+{
+	struct socket *socket = BPF_CORE_READ(file, private_data);
+	struct sock *sock = BPF_CORE_READ(socket, sk);
+
+	ret_socket->type = BPF_CORE_READ(socket, type);
+	if (!sock)
+		return;
+	ret_socket->protocol = BPF_CORE_READ(sock, sk_protocol);
+	ret_socket->family = BPF_CORE_READ(sock, __sk_common.skc_family);
+	ret_socket->state = BPF_CORE_READ(sock, __sk_common.skc_state);
+	if (ret_socket->family != ADDRESS_INET && ret_socket->family != ADDRESS_INET6)
+		return;
+	ret_socket->local_port = BPF_CORE_READ(sock, __sk_common.skc_num);
+	ret_socket->remote_port = __builtin_bswap16(BPF_CORE_READ(sock, __sk_common.skc_dport));
+	if (ret_socket->family == ADDRESS_INET) {
+		u32 local = BPF_CORE_READ(sock, __sk_common.skc_rcv_saddr);
+		u32 remote = BPF_CORE_READ(sock, __sk_common.skc_daddr);
+
+		__builtin_memcpy(ret_socket->local_address, &local, sizeof(local));
+		__builtin_memcpy(ret_socket->remote_address, &remote, sizeof(remote));
+	} else {
+		BPF_CORE_READ_INTO((struct in6_addr *)ret_socket->local_address, sock,
+		                   __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO((struct in6_addr *)ret_socket->remote_address, sock,
+		                   __sk_common.skc_v6_daddr);
+	}
+}
+
+struct mark_walk {
+	struct walk_scratch *scratch;
+	unsigned long *open_fds;
+	struct file **array;
+	u32 numbers;
+	u32 sent;
+};
+
+static long mark_step(u32 fd, struct mark_walk *walk)
+{
+	struct event_fd_target *event = &walk->scratch->target;
+	struct file *file = NULL;
+	u32 bytes;
+
+	if (fd >= walk->numbers || walk->sent >= MARK_TARGETS_MAX)
+		return 1;
+	if (bpf_probe_read_kernel(&file, sizeof(file), walk->array + fd) || !file)
+		return 0;
+	event->file = (u64)file;
+	event->fd = fd;
+	event->mode = BPF_CORE_READ(file, f_inode, i_mode);
+	__builtin_memset(&event->socket, 0, sizeof(event->socket));
+	if ((event->mode & MODE_TYPE_MASK) == MODE_SOCKET)
+		mark_read_socket(file, &event->socket);
+	bytes = bounded_bytes(path_read(file, event->names, &event->path), PATH_NAMES_BYTES) +
+	        offsetof(struct event_fd_target, names);
+	event->header.size_bytes = bytes;
+	send_process_event(event, bytes, LOSS_RING_FULL_HANDLES);
+	walk->sent++;
+	return 0;
+}
+
+/* Chosen by: fs.nr_open's default. Numbers are sparse at most up to the table's size. */
+#define MARK_NUMBERS_MAX 1048576
+
+static __always_inline void mark_take(struct followed_process *process, enum shutdown_mark mark)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct files_struct *files = task->files;
+	struct walk_scratch *scratch;
+	struct event_mark event = {};
+
+	process->marked = mark;
+	scratch = walk_scratch_borrow();
+	if (scratch && files) {
+		struct fdtable *table = BPF_CORE_READ(files, fdt);
+		struct mark_walk walk = {
+		        .scratch = scratch,
+		        .array = BPF_CORE_READ(table, fd),
+		        .numbers = BPF_CORE_READ(table, max_fds),
+		};
+
+		fill_header(&scratch->target.header, EVENT_FD_TARGET, 0, process);
+		scratch->target.table = (u64)files;
+		bpf_loop(MARK_NUMBERS_MAX, mark_step, &walk, 0);
+	}
+	if (scratch)
+		walk_scratch_return(scratch);
+	fill_header(&event.header, EVENT_MARK, sizeof(event), process);
+	event.table = (u64)files;
+	event.space = (u64)task->mm;
+	event.mark = mark;
+	event.vmas = task->mm ? task->mm->map_count : 0;
+	event.fd_limit = task->signal->rlim[MARK_RLIMIT_NOFILE].rlim_cur;
+	send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES);
+}
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * A bounded walk from a file's dentry to the root of its mounts: names, innermost first.
+ * The names are read while the file is held open by the caller's process; a rename at the same time can give
+ * a mixed path, as it can to readlink(/proc/PID/fd/N).
+ */
+#ifndef LEFTOPEN_BPF_PATH_H
+#define LEFTOPEN_BPF_PATH_H
+
+#include "maps.bpf.h"
+#include "core_compat.bpf.h"
+
+struct path_walk {
+	struct dentry *dentry;
+	struct mount *mount;
+	char *names;
+	u32 bytes;
+	u32 truncated;
+};
+
+static long path_step(u32 index, struct path_walk *walk)
+{
+	struct dentry *dentry = walk->dentry;
+	struct mount *mount = walk->mount;
+	struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+	struct dentry *root = BPF_CORE_READ(mount, mnt.mnt_root);
+	u32 at = walk->bytes;
+	long length;
+
+	if (dentry == root) {
+		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+
+		if (above == mount) {
+			walk->truncated = 0;
+			return 1;
+		}
+		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->mount = above;
+		return 0;
+	}
+	if (at > PATH_NAMES_BYTES - PATH_NAME_MAX)
+		return 1;
+	/* The compiler drops a mask that it can prove; the verifier needs it. */
+	asm volatile("" : "+r"(at));
+	at &= PATH_NAMES_BYTES - 1;
+	length = bpf_probe_read_kernel_str(walk->names + at, PATH_NAME_MAX,
+	                                   BPF_CORE_READ(dentry, d_name.name));
+	if (length <= 0)
+		return 1;
+	walk->bytes = at + (u32)length;
+	walk->dentry = parent;
+	/* A pipe, a socket or an anonymous inode has a name and no folder. */
+	if (dentry == parent) {
+		walk->truncated = 0;
+		return 1;
+	}
+	return 0;
+}
+
+/* @param names PATH_NAMES_BYTES + PATH_NAME_MAX bytes
+ * @return bytes of names written; ret_path says whether the outermost are missing */
+static __always_inline u32 path_read(struct file *file, char *names, struct event_path *ret_path)
+{
+	struct path_walk walk = {
+	        .dentry = BPF_CORE_READ(file, f_path.dentry),
+	        .mount = compat_mount(BPF_CORE_READ(file, f_path.mnt)),
+	        .names = names,
+	        .truncated = 1,
+	};
+
+	bpf_loop(PATH_DEPTH_MAX, path_step, &walk, 0);
+	ret_path->bytes = walk.bytes;
+	ret_path->truncated = walk.truncated;
+	return walk.bytes;
+}
+
+/* Sends a file's path once. @param executable whether the mapping may be run, so that it may be a runtime */
+static __always_inline void file_send_once(struct followed_process *process, struct file *file,
+                                           const struct file_key *key, u32 cause, u32 executable, u64 address,
+                                           u64 length_bytes, u64 file_offset)
+{
+	struct walk_scratch *scratch;
+	u32 bytes;
+	u8 one = 1;
+
+	if (bpf_map_lookup_elem(&files_sent, key))
+		return;
+	scratch = walk_scratch_borrow();
+	if (!scratch)
+		return;
+	scratch->file.key = *key;
+	scratch->file.cause = cause;
+	scratch->file.executable = executable;
+	scratch->file.address = address;
+	scratch->file.length_bytes = length_bytes;
+	scratch->file.file_offset = file_offset;
+	scratch->file.file_size_bytes = BPF_CORE_READ(file, f_inode, i_size);
+	bytes = bounded_bytes(path_read(file, scratch->file.names, &scratch->file.path), PATH_NAMES_BYTES) +
+	        offsetof(struct event_file, names);
+	fill_header(&scratch->file.header, EVENT_FILE, bytes, process);
+	if (!bpf_ringbuf_output(&events, &scratch->file, bytes, BPF_RB_FORCE_WAKEUP))
+		bpf_map_update_elem(&files_sent, key, &one, BPF_ANY);
+	else
+		count_loss(LOSS_RING_FULL_PROCESSES);
+	walk_scratch_return(scratch);
+}
+
+#endif

@@ -1,0 +1,143 @@
+/*
+ * Processes: fork, exec, exit. At each the descriptor table's own numbers are sent, because with one busy
+ * sibling thread the order of events gives the wrong table of a child. Outputs: EVENT_PROCESS_*,
+ * EVENT_TABLE_NUMBERS, EVENT_FILE of an executable not seen before.
+ */
+#include "maps.bpf.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include "core_compat.bpf.h"
+#include "mark.bpf.h"
+#include "path.bpf.h"
+#include "table.bpf.h"
+
+#define RLIMIT_NOFILE     7
+#define SIGNAL_GROUP_EXIT 4
+#define PAGE_BYTES        4096ULL
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *child)
+{
+	struct followed_process *process = followed_current();
+	struct event_process_forked event = {};
+	struct followed_process entry;
+	u32 child_id = child->tgid;
+
+	if (!process || parent->tgid == child->tgid)
+		return 0;
+	entry = *process;
+	entry.start_ns = child->start_boottime;
+	entry.finalizing_thread = 0;
+	entry.marked = SHUTDOWN_NONE;
+	if (bpf_map_update_elem(&followed, &child_id, &entry, BPF_ANY)) {
+		count_loss(LOSS_PROCESS_MAP_FULL);
+		return 0;
+	}
+	fill_header(&event.header, EVENT_PROCESS_FORKED, sizeof(event), process);
+	event.parent_table = (u64)parent->files;
+	event.parent_space = (u64)parent->mm;
+	event.table = (u64)child->files;
+	event.space = (u64)child->mm;
+	event.start_ns = entry.start_ns;
+	event.process_id = child_id;
+	event.fd_limit = child->signal->rlim[RLIMIT_NOFILE].rlim_cur;
+	bpf_probe_read_kernel_str(event.comm, sizeof(event.comm), child->comm);
+	if (send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES))
+		return 0;
+	if (child->files != parent->files)
+		table_send_numbers(process, child->files, TABLE_FORKED, child_id, entry.start_ns);
+	return 0;
+}
+
+/* Where the executable is a known CPython, its runtime is at a fixed distance from its code. */
+static __always_inline void note_executable(struct followed_process *process, struct mm_struct *mm,
+                                            struct file_key *ret_key)
+{
+	struct file *file = BPF_CORE_READ(mm, exe_file);
+	u64 start_code = BPF_CORE_READ(mm, start_code);
+	struct known_file *known;
+
+	if (!file)
+		return;
+	compat_file_key(file, ret_key);
+	known = bpf_map_lookup_elem(&known_files, ret_key);
+	if (known && known->python_minor) {
+		process->python_minor = known->python_minor;
+		process->python_runtime = start_code - known->executable_vaddr + known->runtime_vaddr;
+	}
+	file_send_once(process, file, ret_key, FILE_EXECED, 1, start_code, 0, 0);
+}
+
+static __always_inline void send_arguments(struct followed_process *process, struct mm_struct *mm)
+{
+	struct walk_scratch *scratch = walk_scratch_borrow();
+	u64 start = BPF_CORE_READ(mm, arg_start), bytes = BPF_CORE_READ(mm, arg_end) - start;
+	struct event_process_arguments *event;
+	u32 length, total;
+
+	if (!scratch)
+		return;
+	event = &scratch->arguments;
+	event->truncated = bytes > ARGUMENTS_BYTES;
+	length = bounded_bytes(bytes, ARGUMENTS_BYTES);
+	if (!bpf_probe_read_user(event->arguments, length, (void *)start)) {
+		event->bytes = length;
+		total = offsetof(struct event_process_arguments, arguments) + length;
+		fill_header(&event->header, EVENT_PROCESS_ARGUMENTS, total, process);
+		if (total <= sizeof(*event))
+			send_process_event(event, total, LOSS_RING_FULL_PROCESSES);
+	}
+	walk_scratch_return(scratch);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, struct linux_binprm *binary)
+{
+	struct followed_process *process = followed_current();
+	struct event_process_execed event = {};
+
+	if (!process)
+		return 0;
+	process->python_runtime = 0;
+	process->python_minor = 0;
+	process->finalizing_thread = 0;
+	process->marked = SHUTDOWN_NONE;
+	note_executable(process, task->mm, &event.exe);
+	fill_header(&event.header, EVENT_PROCESS_EXECED, sizeof(event), process);
+	event.table = (u64)task->files;
+	event.space = (u64)task->mm;
+	event.fd_limit = task->signal->rlim[RLIMIT_NOFILE].rlim_cur;
+	event.parent_id = task->real_parent->tgid;
+	bpf_probe_read_kernel_str(event.comm, sizeof(event.comm), task->comm);
+	send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES);
+	send_arguments(process, task->mm);
+	table_send_numbers(process, task->files, TABLE_EXECED, task->tgid, process->start_ns);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exited, struct task_struct *task)
+{
+	struct followed_process *process = followed_current();
+	struct event_process_exited event = {};
+	struct signal_struct *signal = task->signal;
+	struct files_struct *files = task->files;
+	u32 process_id = task->tgid;
+
+	/* signal->live counts the threads that have not come this far (kernel/exit.c, do_exit). */
+	if (!process || signal->live.counter)
+		return 0;
+	if (!process->marked)
+		mark_take(process, SHUTDOWN_LAST_THREAD);
+	if (files)
+		table_send_numbers(process, files, TABLE_EXITED, process_id, process->start_ns);
+	fill_header(&event.header, EVENT_PROCESS_EXITED, sizeof(event), process);
+	event.table = (u64)files;
+	event.space = (u64)task->mm;
+	event.status = signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : task->exit_code;
+	event.table_holders = files ? files->count.counter : 0;
+	event.fd_limit = signal->rlim[RLIMIT_NOFILE].rlim_cur;
+	send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES);
+	bpf_map_delete_elem(&followed, &process_id);
+	return 0;
+}

@@ -1,0 +1,179 @@
+/*
+ * What both capture programs share: a native address as (file, offset), the frames' list, its hash and
+ * sending.
+ */
+#ifndef LEFTOPEN_BPF_UNWIND_H
+#define LEFTOPEN_BPF_UNWIND_H
+
+#include "maps.bpf.h"
+#include <bpf/bpf_core_read.h>
+#include "capture.bpf.h"
+#include "core_compat.bpf.h"
+#include "path.bpf.h"
+
+#define UNWIND_PAGE_SHIFT 12
+#define UNWIND_EBUSY      16
+
+/* Where an address is mapped. */
+struct mapped_at {
+	u64 start;
+	u64 end;
+	u64 page_offset;
+	struct file *file;
+};
+
+static __always_inline u64 hash_mix(u64 hash, u64 value)
+{
+	hash ^= value;
+	hash *= 0x9E3779B97F4A7C15ULL;
+	return hash ^ hash >> 29;
+}
+
+static long find_vma_callback(struct task_struct *task, struct vm_area_struct *vma, struct mapped_at *at)
+{
+	at->start = vma->vm_start;
+	at->end = vma->vm_end;
+	at->page_offset = vma->vm_pgoff;
+	at->file = vma->vm_file;
+	return 0;
+}
+
+/* include/linux/maple_tree.h: kinds of node and where their slots begin, in words; 64-bit layouts. */
+enum maple_kind { MAPLE_LEAF = 1, MAPLE_RANGE = 2, MAPLE_ALLOCATION_RANGE = 3 };
+#define MAPLE_NODE_WORDS          32
+#define MAPLE_RANGE_PIVOTS        15
+#define MAPLE_RANGE_SLOTS_AT      16
+#define MAPLE_ALLOCATION_PIVOTS   9
+#define MAPLE_ALLOCATION_SLOTS_AT 10
+#define MAPLE_HEIGHT_MAX          8
+
+/* Descends the tree of mappings under RCU, for when bpf_find_vma cannot take the lock that a sibling thread
+ * holds.
+ * @return 0; -1: not mapped; -UNWIND_EBUSY: the tree changed meanwhile */
+static __noinline long find_vma_lockless(struct capture_scratch *scratch, struct mm_struct *mm, u64 address,
+                                         struct mapped_at *at)
+{
+	u64 entry = 0;
+
+	if (bpf_core_read(&entry, sizeof(entry), &mm->mm_mt.ma_root))
+		return -1;
+	for (u32 depth = 0; depth < MAPLE_HEIGHT_MAX; depth++) {
+		u64 node = entry & ~0xffULL;
+		u32 kind = entry >> 3 & 15, pivots, slots_at, i;
+
+		if (entry < 4096 || (!depth && (entry & 3) != 2))
+			return -1;
+		if (bpf_probe_read_kernel(scratch->node, sizeof(scratch->node), (void *)node))
+			return -UNWIND_EBUSY;
+		/* A dead node's parent points to itself. */
+		if ((scratch->node[0] & ~0xffULL) == node)
+			return -UNWIND_EBUSY;
+		if (kind == MAPLE_ALLOCATION_RANGE) {
+			pivots = MAPLE_ALLOCATION_PIVOTS;
+			slots_at = MAPLE_ALLOCATION_SLOTS_AT;
+		} else if (kind == MAPLE_LEAF || kind == MAPLE_RANGE) {
+			pivots = MAPLE_RANGE_PIVOTS;
+			slots_at = MAPLE_RANGE_SLOTS_AT;
+		} else {
+			return -1;
+		}
+		for (i = 0; i < MAPLE_RANGE_PIVOTS; i++) {
+			u64 pivot;
+
+			if (i >= pivots)
+				break;
+			pivot = scratch->node[1 + i];
+			if (pivot >= address || (i && !pivot))
+				break;
+		}
+		slots_at += i;
+		asm volatile("" : "+r"(slots_at));
+		entry = scratch->node[slots_at & (MAPLE_NODE_WORDS - 1)];
+		if (kind == MAPLE_LEAF) {
+			struct vm_area_struct *vma = (void *)entry;
+
+			if (entry < 4096 || entry & 3)
+				return -1;
+			at->start = BPF_CORE_READ(vma, vm_start);
+			at->end = BPF_CORE_READ(vma, vm_end);
+			at->page_offset = BPF_CORE_READ(vma, vm_pgoff);
+			at->file = BPF_CORE_READ(vma, vm_file);
+			if (BPF_CORE_READ(vma, vm_mm) != mm || address < at->start || address >= at->end)
+				return -UNWIND_EBUSY;
+			return 0;
+		}
+	}
+	return -1;
+}
+
+static __always_inline void stack_begin(struct capture_scratch *scratch)
+{
+	scratch->stack.count = 0;
+	scratch->stack.end = STACK_END_COMPLETE;
+	scratch->stack.id = 0x6c6566746f70656eULL;
+}
+
+/* @return the next frame to fill, or NULL: as many as are kept are there */
+static __always_inline struct stack_frame *stack_next(struct capture_scratch *scratch)
+{
+	u32 at = scratch->stack.count;
+
+	if (at >= STACK_FRAMES_MAX) {
+		scratch->stack.end = STACK_END_DEPTH;
+		return NULL;
+	}
+	scratch->stack.count = at + 1;
+	asm volatile("" : "+r"(at));
+	return &scratch->stack.frames[at & (STACK_FRAMES_MAX - 1)];
+}
+
+static __always_inline void stack_push_native(struct followed_process *process,
+                                              struct capture_scratch *scratch, u64 address)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct stack_frame *frame = stack_next(scratch);
+	struct mapped_at at = {};
+	long error;
+
+	if (!frame)
+		return;
+	frame->kind = FRAME_NATIVE;
+	frame->flags = 0;
+	frame->code = 0;
+	frame->file.inode = 0;
+	frame->file.device = 0;
+	frame->file.generation = 0;
+	frame->position = address;
+	error = bpf_find_vma(task, address, find_vma_callback, &at, 0);
+	if (error == -UNWIND_EBUSY)
+		error = find_vma_lockless(scratch, task->mm, address, &at);
+	if (!error && at.file) {
+		frame->position = address - at.start + (at.page_offset << UNWIND_PAGE_SHIFT);
+		compat_file_key(at.file, &frame->file);
+		file_send_once(process, at.file, &frame->file, FILE_MAPPED, 1, at.start, at.end - at.start,
+		               at.page_offset << UNWIND_PAGE_SHIFT);
+	}
+	scratch->stack.id = hash_mix(scratch->stack.id, frame->position ^ frame->file.inode << 32);
+}
+
+/* Sends the stack where it is new, then the handle under its id. */
+static __always_inline void stack_finish(struct followed_process *process, struct capture_scratch *scratch)
+{
+	u32 count = scratch->stack.count, bytes = offsetof(struct event_stack, frames);
+	u64 id = hash_mix(scratch->stack.id, scratch->stack.end << 16 | count);
+	u8 one = 1;
+
+	scratch->stack.id = id;
+	if (!bpf_map_lookup_elem(&stacks_sent, &id)) {
+		if (count > STACK_FRAMES_MAX)
+			count = STACK_FRAMES_MAX;
+		bytes += count * sizeof(struct stack_frame);
+		fill_header(&scratch->stack.header, EVENT_STACK, bytes, process);
+		if (bytes <= sizeof(scratch->stack) &&
+		    !send_process_event(&scratch->stack, bytes, LOSS_RING_FULL_STACKS))
+			bpf_map_update_elem(&stacks_sent, &id, &one, BPF_ANY);
+	}
+	capture_send(scratch, id);
+}
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * Native stacks by frame pointers: what the kernel's own walk gives, as (file, offset).
+ * Inputs: the pending handle. Outputs: EVENT_STACK where it is new, then the handle.
+ */
+#include "unwind.bpf.h"
+
+const volatile u32 config_stacks = STACKS_FP;
+const volatile u32 config_ring_bytes = 8 << 20;
+u32 switched_on = 0;
+u32 python_hints_version = 0;
+u64 losses[LOSS_COUNT] = {};
+char LICENSE[] SEC("license") = "GPL";
+
+struct native_walk {
+	struct followed_process *process;
+	struct capture_scratch *scratch;
+	u32 count;
+};
+
+static long native_step(u32 index, struct native_walk *walk)
+{
+	if (index >= walk->count)
+		return 1;
+	stack_push_native(walk->process, walk->scratch,
+	                  walk->scratch->addresses[index & (STACK_NATIVE_MAX - 1)]);
+	return 0;
+}
+
+SEC("tracepoint")
+int capture_native(void *ctx)
+{
+	struct followed_process *process = followed_current();
+	struct capture_scratch *scratch = capture_scratch_get();
+	struct native_walk walk = {.process = process, .scratch = scratch};
+	long bytes;
+
+	if (!process || !scratch)
+		return 0;
+	stack_begin(scratch);
+	bytes = bpf_get_stack(ctx, scratch->addresses, sizeof(scratch->addresses), BPF_F_USER_STACK);
+	scratch->stack.end = bytes < 0 ? STACK_END_FAULT : STACK_END_FRAME_POINTERS;
+	if (bytes > 0) {
+		walk.count = (u64)bytes / sizeof(u64);
+		bpf_loop(STACK_NATIVE_MAX, native_step, &walk, 0);
+	}
+	stack_finish(process, scratch);
+	return 0;
+}

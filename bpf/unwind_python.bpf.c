@@ -1,0 +1,297 @@
+/*
+ * CPython's own frames, walked beside the innermost native one, in the current thread (facts: python frames).
+ * All addresses come from the process's memory, which it may fill as it likes: each read is checked, each
+ * loop bounded, and what comes out is data that the daemon validates. Inputs: the pending handle,
+ * python_layouts. Outputs: EVENT_PYTHON_CODE where new, EVENT_STACK, the handle.
+ */
+#include "unwind.bpf.h"
+
+/* sysdeps/x86_64/nptl/tls.h and nptl/descr.h of glibc: struct pthread.specific_1stblock, 32 pairs {seq,
+ * data}. */
+#define GLIBC_TSS_FIRST_BLOCK 0x310
+#define GLIBC_TSS_FIRST_COUNT 32
+/* Chosen by: more threads than this without a thread-specific slot give a stack without Python's frames. */
+#define PYTHON_THREADS_MAX        512
+#define PYTHON_FRAME_BYTES        80
+#define PYTHON_FRAME_OBJECT_BYTES 128
+#define PYTHON_CODE_BYTES         208
+#define PYTHON_OLD_CODE_BYTES     128
+
+static __always_inline u64 read_user_u64(u64 address)
+{
+	u64 value = 0;
+
+	bpf_probe_read_user(&value, sizeof(value), (void *)address);
+	return value;
+}
+
+static __always_inline u32 read_user_u32(u64 address)
+{
+	u32 value = 0;
+
+	bpf_probe_read_user(&value, sizeof(value), (void *)address);
+	return value;
+}
+
+/* Members of a copied structure; the masks keep the verifier's bounds (frame: 128 bytes, code: 256). */
+static __always_inline u64 frame_u64(const struct capture_scratch *scratch, u32 offset)
+{
+	return *(u64 *)(scratch->frame + (offset & 0x78));
+}
+
+static __always_inline u64 code_u64(const struct capture_scratch *scratch, u32 offset)
+{
+	return *(u64 *)(scratch->code + (offset & 0xf8));
+}
+
+static __always_inline u32 code_u32(const struct capture_scratch *scratch, u32 offset)
+{
+	return *(u32 *)(scratch->code + (offset & 0xfc));
+}
+
+struct thread_search {
+	const struct python_layout *layout;
+	u64 thread;
+	u64 interpreter;
+	u64 wanted;
+	u64 found;
+};
+
+static long thread_step(u32 index, struct thread_search *search)
+{
+	const struct python_layout *layout = search->layout;
+	u64 frame;
+
+	if (!search->thread) {
+		if (!search->interpreter)
+			return 1;
+		search->thread = read_user_u64(search->interpreter + layout->interpreter_threads);
+		search->interpreter = read_user_u64(search->interpreter + layout->interpreter_next);
+		return 0;
+	}
+	if (read_user_u64(search->thread + layout->thread_id) == search->wanted) {
+		/* A state just made for a new thread carries its creator's id and has no frame: keep looking.
+		 */
+		frame = read_user_u64(search->thread + layout->thread_frame);
+		if (frame && layout->shape == PYTHON_FRAME_CFRAME)
+			frame = read_user_u64(frame + layout->cframe_current);
+		if (frame) {
+			search->found = search->thread;
+			return 1;
+		}
+	}
+	search->thread = read_user_u64(search->thread + layout->thread_next);
+	return 0;
+}
+
+/* @return the address of the current thread's PyThreadState, 0: not found */
+static __always_inline u64 find_thread(const struct python_layout *layout, u64 runtime)
+{
+	u64 fsbase = bpf_get_current_task_btf()->thread.fsbase, thread;
+	struct thread_search search = {.layout = layout, .wanted = fsbase};
+	u32 key;
+
+	if (layout->runtime_tss_initialized != PYTHON_NO_TSS &&
+	    read_user_u32(runtime + layout->runtime_tss_initialized) == 1) {
+		key = read_user_u32(runtime + layout->runtime_tss_key);
+		if (key < GLIBC_TSS_FIRST_COUNT) {
+			thread = read_user_u64(fsbase + GLIBC_TSS_FIRST_BLOCK + key * 16 + 8);
+			if (thread)
+				return thread;
+		}
+	}
+	search.interpreter = read_user_u64(runtime + layout->runtime_interpreters_head);
+	bpf_loop(PYTHON_THREADS_MAX, thread_step, &search, 0);
+	return search.found;
+}
+
+/* Copies a string object's characters. @return bytes a character, 0: it could not be read */
+static __always_inline u32 copy_string(const struct python_layout *layout, u64 string, char *to, u32 capacity,
+                                       u32 *ret_length)
+{
+	u32 state = read_user_u32(string + layout->string_state), kind = state >> 2 & 7;
+	u64 length = read_user_u64(string + layout->string_length);
+	u32 bytes;
+
+	*ret_length = length > 0xffffffffU ? 0xffffffffU : (u32)length;
+	bytes = bounded_bytes(length << (kind >> 1), capacity);
+	if (bpf_probe_read_user(to, bytes,
+	                        (void *)(string + (state & 0x40 ? layout->string_ascii_data
+	                                                        : layout->string_compact_data))))
+		return 0;
+	return kind;
+}
+
+struct frame_walk {
+	struct followed_process *process;
+	struct capture_scratch *scratch;
+	const struct python_layout *layout;
+	u64 frame;
+	u64 salt;
+};
+
+/* Sends the code object that is in scratch->code. @return 0, or -1: there was no room, so it was not sent */
+static __noinline int send_code(struct frame_walk *walk, u64 id)
+{
+	const struct python_layout *layout = walk->layout;
+	struct capture_scratch *scratch = walk->scratch;
+	struct event_python_code *event;
+	u32 zero = 0, bytes = offsetof(struct event_python_code, line_table);
+	u64 table = code_u64(scratch, layout->code_line_table);
+	u32 table_bytes;
+
+	event = bpf_map_lookup_elem(&code_scratch, &zero);
+	if (!event)
+		return -1;
+	event->id = id;
+	event->first_line = code_u32(scratch, layout->code_first_line);
+	event->minor_version = layout->minor_version;
+	event->faults = 0;
+	event->filename_kind = copy_string(layout, code_u64(scratch, layout->code_filename), event->filename,
+	                                   PYTHON_FILENAME_BYTES, &event->filename_length);
+	if (!event->filename_kind)
+		event->faults |= PYTHON_CODE_FAULT_FILENAME;
+	event->qualname_kind = copy_string(layout, code_u64(scratch, layout->code_name), event->qualname,
+	                                   PYTHON_QUALNAME_BYTES, &event->qualname_length);
+	if (!event->qualname_kind)
+		event->faults |= PYTHON_CODE_FAULT_QUALNAME;
+	event->line_table_bytes = read_user_u64(table + layout->bytes_size);
+	table_bytes = bounded_bytes(event->line_table_bytes, PYTHON_LINE_TABLE_BYTES);
+	if (bpf_probe_read_user(event->line_table, table_bytes, (void *)(table + layout->bytes_data)))
+		event->faults |= PYTHON_CODE_FAULT_LINE_TABLE;
+	bytes += table_bytes;
+	if (bytes > sizeof(*event))
+		return -1;
+	fill_header(&event->header, EVENT_PYTHON_CODE, bytes, walk->process);
+	return send_process_event(event, bytes, LOSS_RING_FULL_STACKS);
+}
+
+/* A pointer is no identity: code objects are freed and their memory is used again. Up to 3.11 the line
+ * table's length and first bytes stand in for the version number that 3.12 has. */
+static __always_inline u64 code_identity(struct frame_walk *walk, u64 code)
+{
+	const struct python_layout *layout = walk->layout;
+	struct capture_scratch *scratch = walk->scratch;
+	u64 hash = hash_mix(walk->salt, code), table = code_u64(scratch, layout->code_line_table);
+	/* ob_size, ob_shash (a cache that changes: left out), then the bytes */
+	u64 words[8] = {};
+	u32 whole, rest;
+
+	hash = hash_mix(hash, code_u64(scratch, layout->code_filename));
+	hash = hash_mix(hash, code_u64(scratch, layout->code_name));
+	hash = hash_mix(hash, table);
+	hash = hash_mix(hash, code_u32(scratch, layout->code_first_line));
+	if (layout->code_version)
+		return hash_mix(hash, code_u32(scratch, layout->code_version));
+	bpf_probe_read_user(words, sizeof(words), (void *)(table + layout->bytes_size));
+	whole = words[0] < 48 ? (u32)words[0] >> 3 : 6;
+	rest = (u32)words[0] & 7;
+	hash = hash_mix(hash, words[0]);
+#pragma unroll
+	for (u32 i = 0; i < 6; i++) {
+		/* What lies behind the table's end is the allocator's. */
+		if (i == whole)
+			words[2 + i] &= (1ULL << (rest * 8)) - 1;
+		else if (i > whole)
+			words[2 + i] = 0;
+		hash = hash_mix(hash, words[2 + i]);
+	}
+	return hash;
+}
+
+static long frame_step(u32 index, struct frame_walk *walk)
+{
+	const struct python_layout *layout = walk->layout;
+	struct capture_scratch *scratch = walk->scratch;
+	bool objects = layout->shape == PYTHON_FRAME_OBJECTS;
+	struct stack_frame *frame;
+	u64 code, id;
+	u32 owner;
+	s32 offset;
+	u8 one = 1;
+
+	if (!walk->frame)
+		return 1;
+	if (bpf_probe_read_user(scratch->frame, objects ? PYTHON_FRAME_OBJECT_BYTES : PYTHON_FRAME_BYTES,
+	                        (void *)walk->frame)) {
+		scratch->stack.end = STACK_END_FAULT;
+		return 1;
+	}
+	walk->frame = frame_u64(scratch, layout->frame_previous);
+	code = frame_u64(scratch, layout->frame_code);
+	owner = scratch->frame[layout->frame_owner & 0x7f];
+	/* The shim that 3.12 puts where C calls Python is no frame of the program. */
+	if (!code || (!objects && owner == layout->owner_cstack))
+		return 0;
+	if (bpf_probe_read_user(scratch->code, objects ? PYTHON_OLD_CODE_BYTES : PYTHON_CODE_BYTES,
+	                        (void *)code)) {
+		scratch->stack.end = STACK_END_FAULT;
+		return 1;
+	}
+	if (objects) {
+		offset = *(s32 *)(scratch->frame + (layout->frame_instruction & 0x7c));
+	} else {
+		offset =
+		        (s32)(frame_u64(scratch, layout->frame_instruction) - (code + layout->code_adaptive));
+		/* Python/ceval: a frame before its first traceable instruction is not there for traceback
+		 * either. */
+		if (owner != layout->owner_generator &&
+		    offset < (s32)(code_u32(scratch, layout->code_first_traceable) * 2))
+			return 0;
+	}
+	frame = stack_next(scratch);
+	if (!frame)
+		return 1;
+	id = code_identity(walk, code);
+	frame->kind = FRAME_PYTHON;
+	frame->flags = 0;
+	frame->file.inode = 0;
+	frame->file.device = 0;
+	frame->file.generation = 0;
+	frame->position = (u64)(s64)offset;
+	frame->code = id;
+	scratch->stack.id = hash_mix(hash_mix(scratch->stack.id, id), (u32)offset);
+	if (!bpf_map_lookup_elem(&codes_sent, &id) && !send_code(walk, id))
+		bpf_map_update_elem(&codes_sent, &id, &one, BPF_ANY);
+	return 0;
+}
+
+SEC("tracepoint")
+int capture_python(void *ctx)
+{
+	struct followed_process *process = followed_current();
+	struct capture_scratch *scratch = capture_scratch_get();
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct frame_walk walk = {.process = process, .scratch = scratch};
+	struct pt_regs *registers = (struct pt_regs *)bpf_task_pt_regs(task);
+	u64 runtime, thread;
+	u32 minor;
+
+	if (!process || !scratch)
+		return 0;
+	stack_begin(scratch);
+	/* Frame pointers are right for 2.6 % of such a process's native frames: only the innermost is kept.
+	 */
+	stack_push_native(process, scratch, registers->ip);
+	minor = process->python_minor;
+	runtime = process->python_runtime;
+	walk.layout = bpf_map_lookup_elem(&python_layouts, &minor);
+	if (!walk.layout || !runtime) {
+		scratch->stack.end = STACK_END_PYTHON_UNKNOWN;
+		stack_finish(process, scratch);
+		return 0;
+	}
+	thread = find_thread(walk.layout, runtime);
+	if (!thread) {
+		scratch->stack.end = STACK_END_PYTHON_UNKNOWN;
+		stack_finish(process, scratch);
+		return 0;
+	}
+	walk.salt = hash_mix(process->start_ns, bpf_get_current_pid_tgid() >> 32);
+	walk.frame = read_user_u64(thread + walk.layout->thread_frame);
+	if (walk.layout->shape == PYTHON_FRAME_CFRAME)
+		walk.frame = read_user_u64(walk.frame + walk.layout->cframe_current);
+	bpf_loop(STACK_FRAMES_MAX * 2, frame_step, &walk, 0);
+	stack_finish(process, scratch);
+	return 0;
+}
