@@ -30,7 +30,7 @@ static __always_inline bool failed(long result)
 static __always_inline void note_runtime(struct followed_process *process, const struct known_file *known,
                                          u64 address, u64 file_offset)
 {
-	if (!known->python_minor || file_offset != known->executable_offset)
+	if (!known->python_minor || file_offset != (known->executable_offset & ~(PAGE_BYTES - 1)))
 		return;
 	process->python_minor = known->python_minor;
 	process->python_runtime =

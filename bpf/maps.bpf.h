@@ -12,13 +12,13 @@
 #include "handle_kinds.h"
 
 /* Set before loading. */
-extern const volatile u32 config_stacks; /* enum stack_mode */
-extern const volatile u32 config_ring_bytes;
+extern const volatile __u32 config_stacks; /* enum stack_mode */
+extern const volatile __u32 config_ring_bytes;
 /* Set while running: programs stay attached for seconds after the daemon has finished, doing nothing. */
-extern u32 switched_on;
+extern __u32 switched_on;
 /* Bumped by the daemon after it wrote to python_hints. */
-extern u32 python_hints_version;
-extern u64 losses[LOSS_COUNT];
+extern __u32 python_hints_version;
+extern __u64 losses[LOSS_COUNT];
 
 enum capture_program { CAPTURE_NATIVE = 0, CAPTURE_PYTHON, CAPTURE_COUNT };
 

@@ -14,7 +14,7 @@ struct path_walk {
 	struct mount *mount;
 	char *names;
 	u32 bytes;
-	u32 truncated;
+	u32 state;
 };
 
 static long path_step(u32 index, struct path_walk *walk)
@@ -30,7 +30,7 @@ static long path_step(u32 index, struct path_walk *walk)
 		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
 
 		if (above == mount) {
-			walk->truncated = 0;
+			walk->state = PATH_COMPLETE;
 			return 1;
 		}
 		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
@@ -50,7 +50,7 @@ static long path_step(u32 index, struct path_walk *walk)
 	walk->dentry = parent;
 	/* A pipe, a socket or an anonymous inode has a name and no folder. */
 	if (dentry == parent) {
-		walk->truncated = 0;
+		walk->state = PATH_BARE;
 		return 1;
 	}
 	return 0;
@@ -64,12 +64,12 @@ static __always_inline u32 path_read(struct file *file, char *names, struct even
 	        .dentry = BPF_CORE_READ(file, f_path.dentry),
 	        .mount = compat_mount(BPF_CORE_READ(file, f_path.mnt)),
 	        .names = names,
-	        .truncated = 1,
+	        .state = PATH_TRUNCATED,
 	};
 
 	bpf_loop(PATH_DEPTH_MAX, path_step, &walk, 0);
 	ret_path->bytes = walk.bytes;
-	ret_path->truncated = walk.truncated;
+	ret_path->state = walk.state;
 	return walk.bytes;
 }
 

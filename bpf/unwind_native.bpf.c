@@ -4,11 +4,11 @@
  */
 #include "unwind.bpf.h"
 
-const volatile u32 config_stacks = STACKS_FP;
-const volatile u32 config_ring_bytes = 8 << 20;
-u32 switched_on = 0;
-u32 python_hints_version = 0;
-u64 losses[LOSS_COUNT] = {};
+const volatile __u32 config_stacks = STACKS_FP;
+const volatile __u32 config_ring_bytes = 8 << 20;
+__u32 switched_on = 0;
+__u32 python_hints_version = 0;
+__u64 losses[LOSS_COUNT] = {};
 char LICENSE[] SEC("license") = "GPL";
 
 struct native_walk {

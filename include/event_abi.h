@@ -129,9 +129,16 @@ struct event_socket {
 };
 EVENT_ASSERT_SIZE(struct event_socket, 48);
 
+enum path_state {
+	PATH_COMPLETE = 0,
+	PATH_TRUNCATED, /* the outermost names are missing */
+	PATH_BARE,	/* one name in no folder: a pipe, a socket, an anonymous inode, a memfd */
+	PATH_STATE_COUNT
+};
+
 struct event_path {
-	__u32 bytes;	 /* of names that follow, each with its NUL, innermost first */
-	__u32 truncated; /* the outermost names are missing */
+	__u32 bytes; /* of names that follow, each with its NUL, innermost first */
+	__u32 state; /* enum path_state */
 };
 
 /* What a descriptor refers to, read as its process begins to shut down. */

@@ -173,7 +173,7 @@ struct snapshot_completeness {
 };
 
 struct snapshot {
-	struct arena *arena; /* owns all that is below */
+	struct arena *arena; /* owns this struct too: both are gone with snapshot_free() */
 	const char **command;
 	size_t command_count;
 	uint64_t started_ns; /* CLOCK_REALTIME */
@@ -200,7 +200,7 @@ const char *language_name(enum frame_language language);
 const char *shutdown_mark_name(enum shutdown_mark mark);
 
 /**
- * Finds a stack by id.
+ * Finds a stack by id. Cost: the number of stacks.
  * @return the stack, or NULL: no stack was captured under that id
  */
 const struct snapshot_stack *snapshot_find_stack(const struct snapshot *snapshot, uint64_t id);

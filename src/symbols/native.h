@@ -1,6 +1,7 @@
 /*
  * Names of native code: an ELF file's debug information (libdw) or symbol table, by file offset.
- * Inputs: open descriptors of files that anybody may have written. Outputs: function, file, line, inline frames.
+ * Inputs: open descriptors of files that anybody may have written. Outputs: function, file, line, inline
+ * frames.
  */
 #ifndef LEFTOPEN_SYMBOLS_NATIVE_H
 #define LEFTOPEN_SYMBOLS_NATIVE_H
@@ -14,9 +15,9 @@
 
 struct native_name {
 	char *function; /* demangled (C++, Rust), "" where unknown */
-	char *file;	/* source file as the debug information has it made absolute, "" where unknown */
-	uint32_t line;	/* 0 where unknown */
-	bool inlined;	/* into the one that follows */
+	char *file;     /* source file as the debug information has it made absolute, "" where unknown */
+	uint32_t line;  /* 0 where unknown */
+	bool inlined;   /* into the one that follows */
 };
 
 struct native_object;
@@ -42,7 +43,7 @@ void native_object_free(struct native_object *object);
  * @return 0; -ENOENT: no loaded segment holds the offset; -ENOMEM
  */
 int native_object_name(struct native_object *object, uint64_t file_offset, bool is_return_address,
-		       struct native_name **ret_names, size_t *ret_count);
+                       struct native_name **ret_names, size_t *ret_count);
 
 /** Frees what native_object_name() gave. NULL-safe. */
 void native_names_free(struct native_name *names, size_t count);

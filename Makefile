@@ -1,0 +1,153 @@
+# leftopen. `make` builds, `make check` tests, `make demo` shows; `make help` lists the rest.
+# Sources are found by folder; every object, BPF ones too, has its dependencies written by the compiler (-MMD -MP).
+
+VERSION  := 0.1.0
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+BUILD    ?= build
+CC       ?= gcc
+CLANG    ?= clang-14
+BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+WARNINGS := -Wall -Wextra -Werror
+CFLAGS   ?= -O2 -g
+CPPFLAGS += -D_GNU_SOURCE -DLEFTOPEN_VERSION='"$(VERSION)"' -Iinclude -Isrc -I$(BUILD)
+LIBS     := -lbpf -ldw -lelf -lz -ljansson -liberty -lcap-ng -lm
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -MMD -MP
+
+BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_x86 $(WARNINGS) -Wno-unused-parameter \
+	-Wno-unused-function -Ivmlinux -Iinclude -Ibpf -idirafter /usr/include/$(shell uname -m)-linux-gnu -MMD -MP
+
+SOURCES      := $(sort $(wildcard src/*/*.c))
+OBJECTS      := $(SOURCES:%.c=$(BUILD)/%.o)
+BPF_SOURCES  := $(sort $(wildcard bpf/*.bpf.c))
+BPF_OBJECTS  := $(BPF_SOURCES:%.c=$(BUILD)/%.o)
+SKELETON     := $(BUILD)/leftopen.skel.h
+UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c))
+
+ifeq ($(V),1)
+say =
+Q   =
+else
+say = @printf '  %-8s %s\n'
+Q   = @
+endif
+
+.PHONY: all
+all: $(BUILD)/leftopen
+
+$(BUILD)/leftopen: $(OBJECTS)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/src/%.o: src/%.c | $(SKELETON)
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/bpf/%.o: bpf/%.c
+	$(say) BPF $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
+
+$(BUILD)/leftopen.bpf.o: $(BPF_OBJECTS)
+	$(say) BPFLINK $@
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(SKELETON): $(BUILD)/leftopen.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name leftopen_bpf > $@.new
+	$(Q)mv $@.new $@
+
+# Unit tests: one program of all of them, linked with all rooms but main.
+UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(BUILD)/%.o)
+LIBRARY_OBJECTS := $(filter-out $(BUILD)/src/cli/main.o,$(OBJECTS))
+
+$(BUILD)/tests/%.o: tests/%.c | $(SKELETON)
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests/unit -DSOURCE_DIR='"$(CURDIR)"' -c -o $@ $<
+
+$(BUILD)/unit-tests: $(UNIT_OBJECTS) $(LIBRARY_OBJECTS)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lcriterion
+
+# The programs that the kernel tests run, one a file.
+WORKLOADS := $(patsubst tests/kernel/workloads/%.c,$(BUILD)/workloads/%,$(sort $(wildcard tests/kernel/workloads/*.c)))
+
+$(BUILD)/workloads/%: tests/kernel/workloads/%.c
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fno-omit-frame-pointer -pthread -o $@ $<
+
+.PHONY: check check-rules check-unit check-sanitizers check-kernel
+check: packages
+	+$(MAKE) --no-print-directory check-rules check-unit check-sanitizers check-kernel
+
+check-rules: all
+	$(say) CHECK rules
+	$(Q)/usr/bin/python3 tests/check/rules.py
+
+check-unit: $(BUILD)/unit-tests
+	$(say) TEST unit
+	$(Q)$(BUILD)/unit-tests -j2 --timeout 120
+
+SANITIZED := BUILD=$(BUILD)/sanitized CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+
+check-sanitizers:
+	+$(Q)$(MAKE) --no-print-directory $(SANITIZED) $(BUILD)/sanitized/unit-tests
+	$(say) TEST "unit, sanitizers"
+	$(Q)$(BUILD)/sanitized/unit-tests -j2 --timeout 240
+
+check-kernel: all $(WORKLOADS)
+	$(say) TEST kernel
+	$(Q)cd tests/kernel && /usr/bin/python3 -m pytest -q -p no:cacheprovider $(KERNEL_TESTS)
+
+.PHONY: demo
+demo: packages
+	+@$(MAKE) --no-print-directory all
+	@tests/demo/run
+
+.PHONY: bench
+bench: all $(WORKLOADS)
+	+@$(MAKE) --no-print-directory $(BUILD)/bench
+	@/usr/bin/python3 tests/bench/bench.py
+
+.PHONY: packages
+packages:
+	@tests/packages
+
+.PHONY: format
+format:
+	$(Q)clang-format -i $(SOURCES) $(wildcard src/*/*.h) include/*.h bpf/*.c bpf/*.h $(wildcard tests/unit/*.[ch] tests/kernel/workloads/*.c tests/bench/*.c)
+
+.PHONY: install uninstall
+install: all
+	install -D -m 0755 $(BUILD)/leftopen $(DESTDIR)$(PREFIX)/bin/leftopen
+	install -D -m 0644 doc/report.schema.json $(DESTDIR)$(PREFIX)/share/leftopen/report.schema.json
+	install -D -m 0644 README.md $(DESTDIR)$(PREFIX)/share/doc/leftopen/README.md
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/leftopen
+	rm -rf $(DESTDIR)$(PREFIX)/share/leftopen $(DESTDIR)$(PREFIX)/share/doc/leftopen
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: help
+help:
+	@printf '%s\n' \
+	'make            build $(BUILD)/leftopen (V=1: show commands)' \
+	'make demo       install packages, build, run the main job on a suite that leaks and on the mended one' \
+	'make check      install packages, build, run all tests, sanitizers included (as root)' \
+	'make bench      a table of what following costs (as root)' \
+	'make format     lay out the C sources' \
+	'make install    into $$(DESTDIR)$$(PREFIX); make uninstall' \
+	'make clean      remove $(BUILD)'
+
+-include $(OBJECTS:.o=.d) $(BPF_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d)

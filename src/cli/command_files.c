@@ -1,0 +1,174 @@
+/*
+ * Which files a command is likely to map. See command_files.h.
+ */
+#include "cli/command_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+/* Chosen by: what is looked at must not delay the command; the rest is learnt as it is mapped. */
+#define COMMAND_FILES_MAX 64
+#define SCRIPT_LINE_BYTES 256
+/* A script's interpreter can be a script (pyenv's shims). */
+#define SCRIPT_DEPTH_MAX 4
+
+struct file_list {
+	char **paths;
+	size_t count;
+	struct identity {
+		dev_t device;
+		ino_t inode;
+	} seen[COMMAND_FILES_MAX];
+};
+
+static int add(struct file_list *list, const char *path)
+{
+	struct stat status;
+
+	if (list->count == COMMAND_FILES_MAX || stat(path, &status) || !S_ISREG(status.st_mode))
+		return 0;
+	for (size_t i = 0; i < list->count; i++)
+		if (list->seen[i].device == status.st_dev && list->seen[i].inode == status.st_ino)
+			return 0;
+	list->paths[list->count] = strdup(path);
+	if (!list->paths[list->count])
+		return -ENOMEM;
+	list->seen[list->count++] = (struct identity){ status.st_dev, status.st_ino };
+	return 0;
+}
+
+static int add_matches(struct file_list *list, const char *pattern)
+{
+	glob_t found;
+	int error = 0;
+
+	if (glob(pattern, GLOB_NOSORT, NULL, &found))
+		return 0;
+	for (size_t i = 0; i < found.gl_pathc && !error; i++)
+		error = add(list, found.gl_pathv[i]);
+	globfree(&found);
+	return error;
+}
+
+static int find_on_path(struct file_list *list, const char *path_env, const char *name)
+{
+	const char *start = path_env ? path_env : "/usr/local/bin:/usr/bin:/bin";
+	char candidate[PATH_MAX];
+
+	while (*start) {
+		size_t length = strcspn(start, ":");
+
+		(void)snprintf(candidate, sizeof(candidate), "%.*s/%s", (int)length, start, name);
+		if (!access(candidate, X_OK))
+			return add(list, candidate);
+		start += length + (start[length] == ':');
+	}
+	return 0;
+}
+
+/* "#!/usr/bin/env -S python3 -u": the program that is named. @return false: not a script */
+static bool read_interpreter(const char *path, char *line, size_t bytes, char **ret_program, char **ret_argument)
+{
+	FD_OWNED int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	ssize_t length = fd < 0 ? -1 : read(fd, line, bytes - 1);
+	char *save = NULL;
+
+	if (length < 3 || line[0] != '#' || line[1] != '!')
+		return false;
+	line[length] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	*ret_program = strtok_r(line + 2, " \t", &save);
+	*ret_argument = strtok_r(NULL, " \t", &save);
+	if (*ret_argument && !strcmp(*ret_argument, "-S"))
+		*ret_argument = strtok_r(NULL, " \t", &save);
+	return *ret_program;
+}
+
+static int add_program(struct file_list *list, const char *path, const char *path_env)
+{
+	char line[SCRIPT_LINE_BYTES], pattern[PATH_MAX], *program, *argument, *slash;
+	char current[PATH_MAX];
+	int error = 0;
+
+	(void)snprintf(current, sizeof(current), "%s", path);
+	for (int depth = 0; depth < SCRIPT_DEPTH_MAX && !error; depth++) {
+		if (!read_interpreter(current, line, sizeof(line), &program, &argument))
+			break;
+		slash = strrchr(program, '/');
+		if (argument && !strcmp(slash ? slash + 1 : program, "env"))
+			error = find_on_path(list, path_env, argument);
+		(void)snprintf(current, sizeof(current), "%s", program);
+	}
+	if (!error)
+		error = add(list, current);
+	/* An interpreter that was not installed by the distribution has its library beside it. */
+	if (!error && realpath(current, pattern) && (slash = strrchr(pattern, '/'))) {
+		(void)snprintf(slash, sizeof(pattern) - (size_t)(slash - pattern), "/../lib/libpython3*.so*");
+		error = add_matches(list, pattern);
+	}
+	return error;
+}
+
+static int add_runtimes(struct file_list *list, const char *path_env, const char *home)
+{
+	static const char *const everywhere[] = {
+		"/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6",	    "/usr/lib64/libc.so.6",
+		"/usr/lib/libc.so.6",		   "/usr/bin/python3.[0-9]*", "/usr/local/bin/python3.[0-9]*",
+		"/usr/lib/x86_64-linux-gnu/libpython3*.so*", "/usr/lib64/libpython3*.so*",
+		"/usr/local/lib/libpython3*.so*", "/usr/bin/perl", "/usr/lib/x86_64-linux-gnu/libperl.so*",
+		"/usr/lib/x86_64-linux-gnu/libruby*.so*",
+	};
+	char pattern[PATH_MAX];
+	int error = 0;
+
+	for (size_t i = 0; i < sizeof(everywhere) / sizeof(everywhere[0]) && !error; i++)
+		error = add_matches(list, everywhere[i]);
+	if (!error)
+		error = find_on_path(list, path_env, "python3");
+	if (!error && home) {
+		(void)snprintf(pattern, sizeof(pattern), "%s/.pyenv/versions/*/lib/libpython3*.so.1.0", home);
+		error = add_matches(list, pattern);
+		(void)snprintf(pattern, sizeof(pattern), "%s/.pyenv/versions/*/bin/python3.[0-9]*[0-9]", home);
+		if (!error)
+			error = add_matches(list, pattern);
+	}
+	return error;
+}
+
+int command_files_list(const char *path, const char *path_env, const char *home, char ***ret_paths, size_t *ret_count)
+{
+	struct file_list list = { .paths = calloc(COMMAND_FILES_MAX, sizeof(char *)) };
+	int error;
+
+	if (!list.paths)
+		return -ENOMEM;
+	error = add_program(&list, path, path_env);
+	if (!error)
+		error = add_runtimes(&list, path_env, home);
+	if (error) {
+		command_files_free(list.paths, list.count);
+		return error;
+	}
+	*ret_paths = list.paths;
+	*ret_count = list.count;
+	return 0;
+}
+
+void command_files_free(char **paths, size_t count)
+{
+	if (!paths)
+		return;
+	for (size_t i = 0; i < count; i++)
+		free(paths[i]);
+	free(paths);
+}

@@ -1,0 +1,59 @@
+/*
+ * leftopen: names the line of code that left a file descriptor or a memory mapping open.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/version.h"
+#include "cli/doctor.h"
+#include "cli/launch.h"
+#include "cli/message.h"
+#include "cli/run.h"
+
+struct command {
+	const char *name;
+	const char *help;
+	int (*main)(int argc, char **argv);
+};
+
+static const struct command commands[] = {
+	{ "run", "run a command, follow it and all its descendants, say what was left open", run_main },
+	{ "doctor", "say what this kernel and this user can do, and what to do about the rest", doctor_main },
+};
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static void print_help(void)
+{
+	(void)puts("leftopen names the line of code that left a file descriptor or a memory mapping open.\n"
+		   "\n"
+		   "usage: leftopen COMMAND [ARGUMENT...]\n");
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		(void)printf("  %-8s %s\n", commands[i].name, commands[i].help);
+	(void)puts("\n"
+		   "  -V, --version  print the version\n"
+		   "  -h, --help     print this; leftopen COMMAND --help tells of a command\n"
+		   "\n"
+		   "example: sudo leftopen run -- pytest tests/integration");
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+
+	if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
+		print_help();
+		return 0;
+	}
+	if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+		(void)puts("leftopen " LEFTOPEN_VERSION);
+		return 0;
+	}
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		if (!strcmp(name, commands[i].name))
+			return commands[i].main(argc - 1, argv + 1);
+	if (!name[0])
+		message_error("no command given; see leftopen --help");
+	else
+		message_error("there is no command \"%s\"; see leftopen --help", name);
+	return LAUNCH_STATUS_FAILED;
+}

@@ -1,0 +1,279 @@
+/*
+ * `leftopen run`. See run.h.
+ */
+#include "cli/run.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cli/command_files.h"
+#include "cli/launch.h"
+#include "cli/message.h"
+#include "cli/options.h"
+#include "cli/output_file.h"
+#include "cli/run_reports.h"
+#include "cli/session.h"
+#include "model/snapshot.h"
+
+/* How long an event waits in a ring that is nearly empty. */
+#define CONSUME_INTERVAL_MS 20
+
+struct run {
+	struct run_options options;
+	struct launch_signals signals;
+	struct launch_identity identity;
+	char *path; /* of the command */
+	struct launch *launch;
+	struct session_options session_options;
+	struct session *session;
+	struct run_reports *reports;
+	int signal_fd;
+	int wait_status;
+};
+
+/* SIGINT and SIGQUIT come to CMD from the terminal too: it decides. SIGPIPE would cut the report short. */
+static int take_signals(struct run *run)
+{
+	static const int handled[] = { SIGTERM, SIGHUP, SIGUSR1 };
+	static const int ignored[] = { SIGINT, SIGQUIT, SIGPIPE };
+	sigset_t mask;
+
+	launch_signals_save(&run->signals);
+	(void)sigemptyset(&mask);
+	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
+		(void)sigaddset(&mask, handled[i]);
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		(void)signal(ignored[i], SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &mask, NULL))
+		return -errno;
+	run->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	return run->signal_fd < 0 ? -errno : 0;
+}
+
+static int cannot_run(const struct run *run, int error)
+{
+	const char *hint = error == -ENOENT ? launch_path_hint(run->options.command[0]) : NULL;
+
+	message_error("%s: %s%s%s", run->options.command[0],
+		      error == -ENOENT ? "command not found" : strerror(-error), hint ? ". " : "", hint ? hint : "");
+	return launch_failure_status(error);
+}
+
+static int cannot_follow(int error, const struct loader_error *detail)
+{
+	const char *remedy = "run `leftopen doctor`, which says what is missing";
+
+	if ((error == -EPERM || error == -EACCES) && geteuid())
+		remedy = "leftopen needs root: sudo leftopen run -- CMD";
+	else if (error == -EPERM || error == -EACCES)
+		remedy = "a capability is missing (CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN are needed), or the kernel is "
+			 "locked down: `leftopen doctor` says which";
+	message_error("cannot follow processes on this machine: %s%s%s. What to do: %s",
+		      detail->text[0] ? detail->text : strerror(-error), detail->text[0] ? ": " : "",
+		      detail->text[0] ? strerror(-error) : "", remedy);
+	return LAUNCH_STATUS_FAILED;
+}
+
+/* Everything that can fail for reasons of the user's own is tried before anything of the kernel's is touched.
+ * @return 0, or the exit status */
+static int prepare(struct run *run)
+{
+	struct launch_error why;
+	int error = take_signals(run);
+
+	if (error) {
+		message_error("cannot take over signals: %s", strerror(-error));
+		return LAUNCH_STATUS_FAILED;
+	}
+	if (launch_identity_find(run->options.as_root, run->options.user, &run->identity, &why)) {
+		message_error("%s", why.text);
+		return LAUNCH_STATUS_FAILED;
+	}
+	error = launch_resolve(run->options.command[0], getenv("PATH"), &run->identity, &run->path);
+	if (error)
+		return cannot_run(run, error);
+	error = launch_start(run->path, run->options.command, &run->identity, &run->signals, &run->launch);
+	if (error) {
+		message_error("cannot make a process for %s: %s", run->options.command[0], strerror(-error));
+		return LAUNCH_STATUS_FAILED;
+	}
+	if (run_reports_open(&run->options, &run->identity, run->launch->process_id, &run->reports))
+		return LAUNCH_STATUS_FAILED;
+	return 0;
+}
+
+/* Descriptors of files that are mapped are kept for naming. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int learn_files(struct run *run)
+{
+	const char *home = run->identity.home ? run->identity.home : getenv("HOME");
+	char **paths;
+	size_t count;
+	int error = command_files_list(run->path, getenv("PATH"), home, &paths, &count);
+
+	if (error)
+		return error;
+	error = session_learn_files(run->session, paths, count);
+	command_files_free(paths, count);
+	return error;
+}
+
+/* @return 0, or the exit status */
+static int begin_following(struct run *run)
+{
+	struct loader_error detail = { "" };
+	int error;
+
+	run->session_options = (struct session_options){
+		.loader = run->options.loader,
+		.application_globs = run->options.app,
+		.glob_count = run->options.app_count,
+		.min_count = run->options.min_count,
+		.samples = run->options.samples,
+		.show_progress = isatty(STDERR_FILENO),
+		.command = (const char *const *)run->options.command,
+		.command_count = run->options.command_count,
+	};
+	error = session_new(&run->session_options, &run->session, &detail);
+	if (!error)
+		error = learn_files(run);
+	if (!error)
+		error = session_follow(run->session, (uint32_t)run->launch->process_id);
+	if (error)
+		return cannot_follow(error, &detail);
+	session_armed(run->session);
+	error = launch_release(run->launch);
+	return error ? cannot_run(run, error) : 0;
+}
+
+static int report_now(struct run *run, bool final, bool *ret_found)
+{
+	struct snapshot *snapshot = NULL;
+	int error = session_snapshot(run->session, &snapshot);
+
+	if (error) {
+		message_error("no report: %s", strerror(-error));
+		return LAUNCH_STATUS_FAILED;
+	}
+	if (ret_found)
+		*ret_found = run_reports_found(run->reports, snapshot);
+	error = final ? run_reports_write(run->reports, snapshot) : run_reports_show(run->reports, snapshot);
+	snapshot_free(snapshot);
+	return error ? LAUNCH_STATUS_FAILED : 0;
+}
+
+static void take_signal(struct run *run)
+{
+	struct signalfd_siginfo info;
+
+	while (read(run->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGUSR1)
+			(void)report_now(run, false, NULL);
+		else
+			(void)kill(run->launch->process_id, (int)info.ssi_signo);
+	}
+}
+
+/* @return 0, or the exit status */
+static int follow(struct run *run)
+{
+	struct pollfd polled[] = {
+		{ .fd = run->launch->pid_fd, .events = POLLIN },
+		{ .fd = session_ring_fd(run->session), .events = POLLIN },
+		{ .fd = run->signal_fd, .events = POLLIN },
+	};
+	int error = 0;
+
+	while (!(polled[0].revents & POLLIN)) {
+		if (poll(polled, sizeof(polled) / sizeof(polled[0]), CONSUME_INTERVAL_MS) < 0 && errno != EINTR)
+			error = -errno;
+		if (!error)
+			error = session_consume(run->session);
+		if (error)
+			break;
+		if (polled[2].revents & POLLIN)
+			take_signal(run);
+	}
+	/* What goes wrong here is leftopen's: the command goes on, and is waited for. */
+	if (error)
+		message_error("following stopped: %s; the command goes on", strerror(-error));
+	while (waitpid(run->launch->process_id, &run->wait_status, 0) < 0)
+		if (errno != EINTR)
+			return LAUNCH_STATUS_FAILED;
+	return error ? LAUNCH_STATUS_FAILED : 0;
+}
+
+static int finish(struct run *run)
+{
+	bool found = false;
+	int error = session_end(run->session), status;
+
+	if (error)
+		message_error("the last events could not be read: %s", strerror(-error));
+	status = report_now(run, true, &found);
+	if (status)
+		return status;
+	if (run->options.error_exitcode && found && WIFEXITED(run->wait_status) && !WEXITSTATUS(run->wait_status))
+		return run->options.error_exitcode;
+	return launch_exit_status(run->wait_status);
+}
+
+static void clear(struct run *run)
+{
+	session_free(run->session);
+	run_reports_free(run->reports);
+	launch_free(run->launch);
+	launch_identity_clear(&run->identity);
+	free(run->path);
+	fd_close(&run->signal_fd);
+}
+
+int run_main(int argc, char **argv)
+{
+	struct run run = { .signal_fd = -1 };
+	int status, wait_status;
+
+	switch (options_parse_run(argc, argv, &run.options)) {
+	case OPTIONS_DONE:
+		return 0;
+	case OPTIONS_USAGE:
+		return LAUNCH_STATUS_FAILED;
+	case OPTIONS_RUN:
+		break;
+	}
+	raise_descriptor_limit();
+	status = prepare(&run);
+	if (!status)
+		status = begin_following(&run);
+	if (!status)
+		status = follow(&run);
+	if (!status) {
+		status = finish(&run);
+		wait_status = run.wait_status;
+		clear(&run);
+		if (WIFSIGNALED(wait_status) && status == launch_exit_status(wait_status))
+			launch_repeat_death(wait_status);
+		return status;
+	}
+	clear(&run);
+	return status;
+}

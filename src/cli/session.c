@@ -1,0 +1,359 @@
+/*
+ * A session of following. See session.h.
+ */
+#include "cli/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "consume/decode.h"
+#include "load/marks.h"
+#include "load/tracefs.h"
+#include "model/build.h"
+#include "model/model.h"
+#include "symbols/client.h"
+#include "symbols/mapped_files.h"
+#include "symbols/python_codes.h"
+#include "unwind/python_layout.h"
+
+/* What the programs cost is measured at the start of every period, for a moment. */
+#define MEASURE_PERIOD_NS 2000000000ULL
+#define MEASURE_MOMENT_NS 50000000ULL
+
+struct session {
+	const struct session_options *options;
+	struct loader *loader;
+	struct model *model;
+	struct mapped_files *files;
+	struct python_codes *codes;
+	struct room_rules rules;
+	uint64_t started_ns, armed_ns, measured_from_ns;
+	bool measuring;
+	uint64_t not_kept; /* files and code objects beyond what is kept, and events that are not valid */
+	char working_directory[PATH_MAX];
+};
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	(void)clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}
+
+/* Where a process mapped or ran a runtime that was not known then: tell the programs where it is. */
+static int hint_runtime(struct session *session, const struct event_file *event, const struct known_file *known)
+{
+	uint64_t runtime;
+
+	if (event->cause == FILE_EXECED)
+		runtime = event->address - known->executable_vaddr + known->runtime_vaddr;
+	else if (event->file_offset == (known->executable_offset & ~4095ULL))
+		runtime = event->address - (known->executable_vaddr & ~4095ULL) + known->runtime_vaddr;
+	else
+		return 0;
+	return loader_hint_python(session->loader, event->header.process_id, event->header.process_start_ns, runtime,
+				  known->python_minor);
+}
+
+static int learn_executable(struct session *session, const struct event_file *event)
+{
+	struct known_file known = { 0 };
+	uint32_t minor;
+	int fd, error;
+
+	/* Gone already, or not to be read: it stays unknown. */
+	if (mapped_files_fd(session->files, &event->key, &fd))
+		return 0;
+	error = marks_attach(session->loader, fd, NULL);
+	if (error == -ENOMEM)
+		return error;
+	if (!python_layout_probe(fd, &known, &minor)) {
+		error = loader_know_file(session->loader, &event->key, &known);
+		return error ? error : hint_runtime(session, event, &known);
+	}
+	return 0;
+}
+
+static int take_file(struct session *session, const struct event_file *event)
+{
+	char *path = decode_path(&event->path, event->names);
+	int error;
+
+	if (!path)
+		return -ENOMEM;
+	error = mapped_files_add(session->files, event, path);
+	free(path);
+	if (error == -ENOSPC) {
+		session->not_kept++;
+		return 0;
+	}
+	if (!error && event->executable)
+		error = learn_executable(session, event);
+	return error;
+}
+
+static int take_event(void *context, const void *data, size_t bytes)
+{
+	struct session *session = context;
+	const struct event_header *event = decode_event(data, bytes);
+	int error = 0;
+
+	if (!event) {
+		session->not_kept++;
+		return 0;
+	}
+	if (event->type == EVENT_FILE)
+		error = take_file(session, (const void *)event);
+	else if (event->type == EVENT_PYTHON_CODE)
+		error = python_codes_add(session->codes, (const void *)event);
+	if (error == -ENOSPC)
+		session->not_kept++;
+	else if (error)
+		return error;
+	return model_apply(session->model, event);
+}
+
+static int attach(struct session *session, struct loader_error *ret_error)
+{
+	FD_OWNED int tracefs_fd = -1;
+	int error = tracefs_open(&tracefs_fd);
+
+	if (error) {
+		(void)snprintf(ret_error->text, sizeof(ret_error->text), "tracefs: %s", strerror(-error));
+		return error;
+	}
+	error = loader_attach(session->loader, tracefs_fd, ret_error);
+	if (!error)
+		error = loader_hand_over(session->loader);
+	if (!error)
+		error = loader_set_consumer(session->loader, take_event, session);
+	return error;
+}
+
+int session_new(const struct session_options *options, struct session **ret_session, struct loader_error *ret_error)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	int error;
+
+	if (!session)
+		return -ENOMEM;
+	session->options = options;
+	session->started_ns = clock_ns(CLOCK_BOOTTIME);
+	session->rules.application_globs = options->application_globs;
+	session->rules.glob_count = options->glob_count;
+	if (!getcwd(session->working_directory, sizeof(session->working_directory)))
+		session->working_directory[0] = '\0';
+	ret_error->text[0] = '\0';
+	error = model_new(&session->model);
+	if (!error)
+		error = mapped_files_new(&session->files);
+	if (!error)
+		error = python_codes_new(&session->codes);
+	if (!error)
+		error = loader_open(&options->loader, &session->loader, ret_error);
+	if (!error)
+		error = attach(session, ret_error);
+	if (error) {
+		session_free(session);
+		return error;
+	}
+	*ret_session = session;
+	return 0;
+}
+
+/* The key of a file is what the kernel's inode says when it is mapped (stat() shows another device on overlayfs and
+ * btrfs): so map it here, followed for that moment, and it comes through the ring as any other. */
+static void map_for_a_moment(struct session *session, const char *path)
+{
+	FD_OWNED int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat status;
+	void *mapped;
+
+	if (fd < 0 || fstat(fd, &status) || !S_ISREG(status.st_mode) || !status.st_size)
+		return;
+	mapped = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	if (mapped == MAP_FAILED)
+		return;
+	(void)session_consume(session);
+	(void)munmap(mapped, (size_t)status.st_size);
+}
+
+int session_learn_files(struct session *session, char *const *paths, size_t count)
+{
+	uint32_t self = (uint32_t)getpid();
+	int error = loader_follow(session->loader, self, 0);
+
+	if (error)
+		return error;
+	loader_switch(session->loader, true);
+	for (size_t i = 0; i < count; i++)
+		map_for_a_moment(session, paths[i]);
+	loader_switch(session->loader, false);
+	error = loader_unfollow(session->loader, self);
+	return error ? error : session_consume(session);
+}
+
+static int read_cgroup(uint32_t process_id, char *to, size_t bytes)
+{
+	char path[64], line[PATH_MAX];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%u/cgroup", process_id);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	to[0] = '\0';
+	/* cgroup v2's line is "0::/path". */
+	while (fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (!strncmp(line, "0::", 3))
+			(void)snprintf(to, bytes, "%s", line + 3);
+	}
+	(void)fclose(file);
+	return 0;
+}
+
+int session_follow(struct session *session, uint32_t process_id)
+{
+	char cgroup[PATH_MAX];
+	/* The programs take the start time from here; /proc has it in clock ticks only (proc(5), field 22 of stat). */
+	uint64_t start_ns = clock_ns(CLOCK_BOOTTIME);
+	int error;
+
+	error = model_follow(session->model, process_id, (uint32_t)getpid(), start_ns, "leftopen");
+	if (!error)
+		error = loader_follow(session->loader, process_id, start_ns);
+	if (!error && !read_cgroup(process_id, cgroup, sizeof(cgroup)))
+		error = model_set_cgroup(session->model, process_id, cgroup);
+	if (!error)
+		loader_switch(session->loader, true);
+	return error;
+}
+
+int session_ring_fd(const struct session *session)
+{
+	return loader_ring_fd(session->loader);
+}
+
+static void measure(struct session *session)
+{
+	uint64_t now = clock_ns(CLOCK_BOOTTIME);
+
+	/* A kernel that cannot measure leaves the figure out. */
+	if (session->measuring && now - session->measured_from_ns > MEASURE_MOMENT_NS) {
+		(void)loader_measure(session->loader, false);
+		session->measuring = false;
+	} else if (!session->measuring &&
+		   (!session->measured_from_ns || now - session->measured_from_ns > MEASURE_PERIOD_NS)) {
+		session->measuring = !loader_measure(session->loader, true);
+		session->measured_from_ns = now;
+	}
+}
+
+int session_consume(struct session *session)
+{
+	int consumed = loader_consume(session->loader);
+
+	if (session->armed_ns)
+		measure(session);
+	return consumed < 0 ? consumed : 0;
+}
+
+int session_end(struct session *session)
+{
+	int error = session_consume(session);
+
+	loader_switch(session->loader, false);
+	return error ? error : session_consume(session);
+}
+
+void session_armed(struct session *session)
+{
+	session->armed_ns = clock_ns(CLOCK_BOOTTIME);
+}
+
+static uint64_t read_maps_limit(void)
+{
+	FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
+	unsigned long long limit;
+	int read;
+
+	if (!file)
+		return UINT64_MAX;
+	read = fscanf(file, "%llu", &limit);
+	(void)fclose(file);
+	return read == 1 ? limit : UINT64_MAX;
+}
+
+static double seconds(const struct timeval *time)
+{
+	return (double)time->tv_sec + (double)time->tv_usec / 1e6;
+}
+
+static void read_own_cost(const struct session *session, const struct loader_cost *cost, struct snapshot_self *ret_self)
+{
+	struct rusage usage;
+
+	(void)getrusage(RUSAGE_SELF, &usage);
+	ret_self->cpu_s = seconds(&usage.ru_utime) + seconds(&usage.ru_stime);
+	ret_self->rss_peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
+	ret_self->kernel_ns_per_event = cost->runs ? cost->run_ns / cost->runs : 0;
+	ret_self->armed_s = (double)(session->armed_ns - session->started_ns) / 1e9;
+}
+
+int session_snapshot(struct session *session, struct snapshot **ret_snapshot)
+{
+	const struct session_options *options = session->options;
+	struct loader_cost cost = { 0 };
+	struct build_options build = {
+		.now_ns = clock_ns(CLOCK_BOOTTIME),
+		.started_ns = session->armed_ns,
+		.min_count = options->min_count,
+		.samples = options->samples,
+		.maps_limit = read_maps_limit(),
+		.command = options->command,
+		.command_count = options->command_count,
+		.working_directory = session->working_directory,
+		.rules = &session->rules,
+		.losses = loader_losses(session->loader),
+		.not_kept = session->not_kept,
+	};
+	struct symbols *symbols;
+	struct namer namer;
+	int error;
+
+	/* Costs that cannot be read are left out of the report. */
+	(void)loader_read_cost(session->loader, &cost);
+	build.recursion_misses = cost.recursion_misses;
+	build.realtime_ns = clock_ns(CLOCK_REALTIME) - build.now_ns;
+	read_own_cost(session, &cost, &build.self);
+	error = symbols_new(session->files, session->codes, &session->rules, options->show_progress, &symbols);
+	if (error)
+		return error;
+	namer = symbols_namer(symbols);
+	error = snapshot_new(session->model, &namer, &build, ret_snapshot);
+	symbols_free(symbols);
+	return error;
+}
+
+void session_free(struct session *session)
+{
+	if (!session)
+		return;
+	loader_free(session->loader);
+	model_free(session->model);
+	mapped_files_free(session->files);
+	python_codes_free(session->codes);
+	free(session);
+}

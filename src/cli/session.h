@@ -1,0 +1,64 @@
+/*
+ * A session of following: the programs, the model, the names, and how events get from one to the other. The one
+ * place that knows all rooms at work.
+ */
+#ifndef LEFTOPEN_CLI_SESSION_H
+#define LEFTOPEN_CLI_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "load/loader.h"
+
+struct session;
+struct snapshot;
+
+struct session_options {
+	struct loader_options loader;
+	const char *const *application_globs; /* --app */
+	size_t glob_count;
+	uint64_t min_count;
+	size_t samples; /* 0: all */
+	bool show_progress;
+	const char *const *command;
+	size_t command_count;
+};
+
+/**
+ * Loads and attaches; nothing is followed yet.
+ * @param options stays the caller's and must outlive the session, with all that it points to
+ * @param ret_error what failed, for the user
+ * @return 0, or -errno of loading and attaching
+ */
+int session_new(const struct session_options *options, struct session **ret_session, struct loader_error *ret_error);
+
+/**
+ * Looks at files that the command is likely to map, before it does: runtimes are known and marks are attached in time.
+ * A file that cannot be opened is left out, and learnt when it is mapped.
+ * @return 0, or -errno of the ring's consumption
+ */
+int session_learn_files(struct session *session, char *const *paths, size_t count);
+
+/** Follows a process that has not run its program yet. @return 0, or -errno */
+int session_follow(struct session *session, uint32_t process_id);
+
+/** @return the descriptor that is readable when events wait in number; session_consume() is due every 20 ms anyway */
+int session_ring_fd(const struct session *session);
+
+/** Takes in the events that wait. @return 0, or -errno: following cannot go on */
+int session_consume(struct session *session);
+
+/** Ends following: takes in what waits, and switches the programs off. @return 0, or -errno */
+int session_end(struct session *session);
+
+/** Notes that the command runs from here on, for the report's time to armed. */
+void session_armed(struct session *session);
+
+/** Takes a snapshot, with names. @return 0, or -ENOMEM */
+int session_snapshot(struct session *session, struct snapshot **ret_snapshot);
+
+/** NULL-safe. */
+void session_free(struct session *session);
+
+#endif

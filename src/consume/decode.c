@@ -1,0 +1,191 @@
+/*
+ * Validation of what comes out of the ring. See decode.h.
+ */
+#include "consume/decode.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "handle_kinds.h"
+
+struct event_size {
+	size_t least, most;
+};
+
+#define FIXED(type)	     { sizeof(struct type), sizeof(struct type) }
+#define UP_TO(type, member) { offsetof(struct type, member), sizeof(struct type) }
+
+static const struct event_size event_sizes[EVENT_TYPE_COUNT] = {
+	[EVENT_FD_MADE] = FIXED(event_fd_made),
+	[EVENT_FD_CLOSED] = FIXED(event_fd_closed),
+	[EVENT_FD_RANGE_CLOSED] = FIXED(event_fd_range_closed),
+	[EVENT_FD_TARGET] = UP_TO(event_fd_target, names),
+	[EVENT_TABLE_NUMBERS] = UP_TO(event_table_numbers, entries),
+	[EVENT_MAP_MADE] = FIXED(event_map_made),
+	[EVENT_MAP_RELEASED] = FIXED(event_map_released),
+	[EVENT_MAP_RELEASE_FAILED] = FIXED(event_map_released),
+	[EVENT_MAP_MOVE_BEGUN] = FIXED(event_map_released),
+	[EVENT_MAP_MOVED] = FIXED(event_map_moved),
+	[EVENT_PROCESS_FORKED] = FIXED(event_process_forked),
+	[EVENT_PROCESS_EXECED] = FIXED(event_process_execed),
+	[EVENT_PROCESS_ARGUMENTS] = UP_TO(event_process_arguments, arguments),
+	[EVENT_PROCESS_EXITED] = FIXED(event_process_exited),
+	[EVENT_MARK] = FIXED(event_mark),
+	[EVENT_STACK] = UP_TO(event_stack, frames),
+	[EVENT_PYTHON_CODE] = UP_TO(event_python_code, line_table),
+	[EVENT_FILE] = UP_TO(event_file, names),
+	[EVENT_TEST] = UP_TO(event_test, name),
+};
+
+/* Each name ends with a NUL that is inside. */
+static bool names_valid(const struct event_path *path, const char *names, size_t room)
+{
+	return path->bytes <= room && path->state < PATH_STATE_COUNT && (!path->bytes || !names[path->bytes - 1]);
+}
+
+static bool comm_valid(const char *comm)
+{
+	return memchr(comm, '\0', COMM_BYTES);
+}
+
+static bool fd_made_valid(const struct event_fd_made *event)
+{
+	return event->fd >= 0 && event->origin < HANDLE_ORIGIN_COUNT;
+}
+
+static bool map_valid(uint64_t address, uint64_t length_bytes)
+{
+	return address + length_bytes >= address;
+}
+
+static bool numbers_valid(const struct event_table_numbers *event, size_t bytes)
+{
+	if (event->count > TABLE_CHUNK_MAX || event->cause >= TABLE_CAUSE_COUNT ||
+	    bytes < offsetof(struct event_table_numbers, entries) + event->count * sizeof(struct table_entry))
+		return false;
+	for (size_t i = 0; i < event->count; i++)
+		if (event->entries[i].fd < 0)
+			return false;
+	return true;
+}
+
+static bool stack_valid(const struct event_stack *event, size_t bytes)
+{
+	if (event->count > STACK_FRAMES_MAX || event->end >= STACK_END_COUNT ||
+	    bytes < offsetof(struct event_stack, frames) + event->count * sizeof(struct stack_frame))
+		return false;
+	for (size_t i = 0; i < event->count; i++)
+		if (event->frames[i].kind >= FRAME_KIND_COUNT)
+			return false;
+	return true;
+}
+
+static bool contents_valid(const struct event_header *header, size_t bytes)
+{
+	const void *event = header;
+
+	switch (header->type) {
+	case EVENT_FD_MADE:
+		return fd_made_valid(event);
+	case EVENT_FD_CLOSED:
+		return ((const struct event_fd_closed *)event)->fd >= 0;
+	case EVENT_FD_TARGET: {
+		const struct event_fd_target *target = event;
+
+		return target->fd >= 0 && names_valid(&target->path, target->names,
+						      bytes - offsetof(struct event_fd_target, names));
+	}
+	case EVENT_TABLE_NUMBERS:
+		return numbers_valid(event, bytes);
+	case EVENT_MAP_MADE: {
+		const struct event_map_made *map = event;
+
+		return map->origin < HANDLE_ORIGIN_COUNT && map_valid(map->address, map->length_bytes);
+	}
+	case EVENT_MAP_RELEASED:
+	case EVENT_MAP_RELEASE_FAILED:
+	case EVENT_MAP_MOVE_BEGUN: {
+		const struct event_map_released *map = event;
+
+		return map_valid(map->address, map->length_bytes);
+	}
+	case EVENT_MAP_MOVED: {
+		const struct event_map_moved *map = event;
+
+		return map_valid(map->old_address, map->old_length_bytes) &&
+		       (map->result < 0 || map_valid(map->result, map->new_length_bytes));
+	}
+	case EVENT_PROCESS_FORKED:
+		return comm_valid(((const struct event_process_forked *)event)->comm);
+	case EVENT_PROCESS_EXECED:
+		return comm_valid(((const struct event_process_execed *)event)->comm);
+	case EVENT_PROCESS_ARGUMENTS:
+		return ((const struct event_process_arguments *)event)->bytes <=
+		       bytes - offsetof(struct event_process_arguments, arguments);
+	case EVENT_MARK: {
+		const struct event_mark *mark = event;
+
+		return mark->mark > SHUTDOWN_NONE && mark->mark < SHUTDOWN_COUNT;
+	}
+	case EVENT_STACK:
+		return stack_valid(event, bytes);
+	case EVENT_FILE: {
+		const struct event_file *file = event;
+
+		return file->cause < FILE_CAUSE_COUNT &&
+		       names_valid(&file->path, file->names, bytes - offsetof(struct event_file, names));
+	}
+	case EVENT_TEST: {
+		const struct event_test *test = event;
+
+		return test->bytes >= 1 && test->bytes <= bytes - offsetof(struct event_test, name) &&
+		       !test->name[test->bytes - 1];
+	}
+	default:
+		return true;
+	}
+}
+
+const struct event_header *decode_event(const void *data, size_t bytes)
+{
+	const struct event_header *header = data;
+
+	if (bytes < sizeof(*header) || header->type == 0 || header->type >= EVENT_TYPE_COUNT ||
+	    header->size_bytes > bytes || header->size_bytes < event_sizes[header->type].least ||
+	    header->size_bytes > event_sizes[header->type].most || !contents_valid(header, header->size_bytes))
+		return NULL;
+	return header;
+}
+
+char *decode_path(const struct event_path *path, const char *names)
+{
+	static const char cut[] = "...";
+	size_t end = path->bytes, at = 0;
+	char *text = malloc(sizeof(cut) + path->bytes + 1);
+
+	if (!text)
+		return NULL;
+	if (path->state == PATH_TRUNCATED) {
+		memcpy(text, cut, sizeof(cut) - 1);
+		at = sizeof(cut) - 1;
+	} else if (path->state == PATH_COMPLETE && !end) {
+		text[at++] = '/';
+	}
+	/* Innermost first: the last name is the outermost. */
+	while (end > 0) {
+		size_t start = end - 1, length;
+
+		while (start > 0 && names[start - 1])
+			start--;
+		length = end - 1 - start;
+		if (path->state != PATH_BARE)
+			text[at++] = '/';
+		memcpy(text + at, names + start, length);
+		at += length;
+		end = start;
+	}
+	text[at] = '\0';
+	return text;
+}

@@ -1,0 +1,363 @@
+/*
+ * The BPF side as one object. See loader.h.
+ */
+#include "load/loader.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "handle_kinds.h"
+#include "leftopen.skel.h"
+#include "load/holder.h"
+#include "load/tracefs.h"
+#include "unwind/python_layout.h"
+
+#define LINKS_MAX 1024
+
+struct loader {
+	struct leftopen_bpf *skeleton;
+	struct ring_buffer *ring;
+	struct holder *holder;
+	struct bpf_link *links[LINKS_MAX];
+	size_t link_count;
+	int stats_fd;
+	loader_event_fn consumer;
+	void *consumer_context;
+};
+
+static __attribute__((format(printf, 2, 3))) void set_error(struct loader_error *error, const char *format,
+                                                            ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(error->text, sizeof(error->text), format, arguments);
+	va_end(arguments);
+}
+
+/* The last thing that libbpf complained of is what an error message needs. */
+static char libbpf_last_warning[LOADER_ERROR_BYTES];
+
+static int keep_last_warning(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	if (level == LIBBPF_WARN && !libbpf_last_warning[0]) {
+		(void)vsnprintf(libbpf_last_warning, sizeof(libbpf_last_warning), format, arguments);
+		libbpf_last_warning[strcspn(libbpf_last_warning, "\n")] = '\0';
+	}
+	return 0;
+}
+
+static int configure(struct loader *loader, const struct loader_options *options)
+{
+	struct leftopen_bpf *skeleton = loader->skeleton;
+	uint32_t ring = options->ring_bytes;
+
+	if (ring < LOADER_RING_BYTES_MIN || ring > LOADER_RING_BYTES_MAX || ring & (ring - 1))
+		return -EINVAL;
+	skeleton->rodata->config_stacks = options->stacks;
+	skeleton->rodata->config_ring_bytes = ring;
+	return bpf_map__set_max_entries(skeleton->maps.events, ring);
+}
+
+static int fill_layouts(struct loader *loader)
+{
+	int map = bpf_map__fd(loader->skeleton->maps.python_layouts);
+
+	for (uint32_t minor = 0; minor < PYTHON_VERSIONS_MAX; minor++) {
+		const struct python_layout *layout = python_layout_find(minor);
+
+		if (layout && bpf_map_update_elem(map, &minor, layout, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+static int fill_capture_programs(struct loader *loader)
+{
+	int map = bpf_map__fd(loader->skeleton->maps.capture_programs);
+	const struct bpf_program *programs[] = {loader->skeleton->progs.capture_native,
+	                                        loader->skeleton->progs.capture_python};
+
+	for (uint32_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+		int program = bpf_program__fd(programs[i]);
+
+		if (bpf_map_update_elem(map, &i, &program, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+int loader_open(const struct loader_options *options, struct loader **ret_loader,
+                struct loader_error *ret_error)
+{
+	struct loader *loader = calloc(1, sizeof(*loader));
+	int error;
+
+	if (!loader)
+		return -ENOMEM;
+	loader->stats_fd = -1;
+	libbpf_last_warning[0] = '\0';
+	(void)libbpf_set_print(keep_last_warning);
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	loader->skeleton = leftopen_bpf__open();
+	if (!loader->skeleton) {
+		error = -errno;
+		goto fail;
+	}
+	error = configure(loader, options);
+	if (error)
+		goto fail;
+	error = leftopen_bpf__load(loader->skeleton);
+	if (!error)
+		error = fill_layouts(loader);
+	if (!error)
+		error = fill_capture_programs(loader);
+	if (error)
+		goto fail;
+	*ret_loader = loader;
+	return 0;
+fail:
+	set_error(ret_error, "%s", libbpf_last_warning);
+	loader_free(loader);
+	return error;
+}
+
+static int keep_link(struct loader *loader, struct bpf_link *link)
+{
+	if (loader->link_count == LINKS_MAX) {
+		(void)bpf_link__destroy(link);
+		return -ENOSPC;
+	}
+	loader->links[loader->link_count++] = link;
+	return 0;
+}
+
+/* libbpf would look for the id below a mounted tracefs: it need not be mounted anywhere. */
+static int attach_tracepoint(struct loader *loader, struct bpf_program *program, int tracefs_fd,
+                             const char *category, const char *event)
+{
+	struct perf_event_attr attributes = {
+	        .type = PERF_TYPE_TRACEPOINT,
+	        .size = sizeof(attributes),
+	        .sample_period = 1,
+	        .wakeup_events = 1,
+	};
+	struct bpf_link *link;
+	uint64_t id;
+	int perf_fd, error;
+
+	error = tracefs_event_id(tracefs_fd, category, event, &id);
+	if (error)
+		return error;
+	attributes.config = id;
+	perf_fd = (int)syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	if (perf_fd < 0)
+		return -errno;
+	link = bpf_program__attach_perf_event(program, perf_fd);
+	if (!link) {
+		error = -errno;
+		fd_close(&perf_fd);
+		return error;
+	}
+	return keep_link(loader, link);
+}
+
+static int attach_program(struct loader *loader, struct bpf_program *program, int tracefs_fd)
+{
+	static const char syscalls[] = "tracepoint/syscalls/";
+	const char *section = bpf_program__section_name(program);
+	struct bpf_link *link;
+
+	if (!strncmp(section, syscalls, sizeof(syscalls) - 1)) {
+		int error = attach_tracepoint(loader, program, tracefs_fd, "syscalls",
+		                              section + sizeof(syscalls) - 1);
+
+		/* A call that this kernel does not have cannot be made on it. */
+		return error == -ENOENT ? 0 : error;
+	}
+	if (strncmp(section, "tp_btf/", 7))
+		return 0;
+	link = bpf_program__attach(program);
+	if (!link)
+		return -errno;
+	return keep_link(loader, link);
+}
+
+int loader_attach(struct loader *loader, int tracefs_fd, struct loader_error *ret_error)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, loader->skeleton->obj)
+	{
+		int error = attach_program(loader, program, tracefs_fd);
+
+		if (error) {
+			set_error(ret_error, "%s: %s", bpf_program__section_name(program), strerror(-error));
+			return error;
+		}
+	}
+	return 0;
+}
+
+int loader_attach_mark(struct loader *loader, enum mark_program program, const char *path,
+                       uint64_t file_offset)
+{
+	struct bpf_program *programs[MARK_PROGRAM_COUNT] = {
+	        [MARK_PROGRAM_EXIT] = loader->skeleton->progs.mark_exit,
+	        [MARK_PROGRAM_PYTHON_FINALIZE] = loader->skeleton->progs.mark_python_finalize,
+	        [MARK_PROGRAM_PYTHON_COLLECT] = loader->skeleton->progs.mark_python_collect,
+	        [MARK_PROGRAM_SETENV] = loader->skeleton->progs.mark_setenv,
+	        [MARK_PROGRAM_PUTENV] = loader->skeleton->progs.mark_putenv,
+	        [MARK_PROGRAM_UNSETENV] = loader->skeleton->progs.mark_unsetenv,
+	};
+	struct bpf_link *link = bpf_program__attach_uprobe(programs[program], false, -1, path, file_offset);
+	int error;
+
+	if (!link)
+		return -errno;
+	error = keep_link(loader, link);
+	if (!error && loader->holder)
+		error = holder_add(loader->holder, bpf_link__fd(link));
+	return error;
+}
+
+int loader_hand_over(struct loader *loader)
+{
+	int fds[LINKS_MAX];
+
+	for (size_t i = 0; i < loader->link_count; i++)
+		fds[i] = bpf_link__fd(loader->links[i]);
+	return holder_start(fds, loader->link_count, &loader->holder);
+}
+
+void loader_switch(struct loader *loader, bool on)
+{
+	__atomic_store_n(&loader->skeleton->bss->switched_on, on ? 1 : 0, __ATOMIC_SEQ_CST);
+}
+
+int loader_follow(struct loader *loader, uint32_t process_id, uint64_t start_ns)
+{
+	struct followed_process process = {.start_ns = start_ns};
+
+	if (bpf_map_update_elem(bpf_map__fd(loader->skeleton->maps.followed), &process_id, &process, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+int loader_unfollow(struct loader *loader, uint32_t process_id)
+{
+	if (bpf_map_delete_elem(bpf_map__fd(loader->skeleton->maps.followed), &process_id))
+		return -errno;
+	return 0;
+}
+
+int loader_know_file(struct loader *loader, const struct file_key *key, const struct known_file *known)
+{
+	if (bpf_map_update_elem(bpf_map__fd(loader->skeleton->maps.known_files), key, known, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+int loader_hint_python(struct loader *loader, uint32_t process_id, uint64_t start_ns, uint64_t runtime,
+                       uint32_t minor)
+{
+	/* As in bpf/maps.bpf.h. */
+	struct {
+		uint64_t start_ns, runtime;
+		uint32_t minor, reserved;
+	} hint = {.start_ns = start_ns, .runtime = runtime, .minor = minor};
+
+	if (bpf_map_update_elem(bpf_map__fd(loader->skeleton->maps.python_hints), &process_id, &hint,
+	                        BPF_ANY))
+		return -errno;
+	__atomic_add_fetch(&loader->skeleton->bss->python_hints_version, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static int hand_to_consumer(void *context, void *data, size_t bytes)
+{
+	struct loader *loader = context;
+
+	return loader->consumer(loader->consumer_context, data, bytes);
+}
+
+int loader_set_consumer(struct loader *loader, loader_event_fn function, void *context)
+{
+	loader->consumer = function;
+	loader->consumer_context = context;
+	loader->ring =
+	        ring_buffer__new(bpf_map__fd(loader->skeleton->maps.events), hand_to_consumer, loader, NULL);
+	return loader->ring ? 0 : -errno;
+}
+
+int loader_ring_fd(const struct loader *loader)
+{
+	return ring_buffer__epoll_fd(loader->ring);
+}
+
+int loader_consume(struct loader *loader)
+{
+	return ring_buffer__consume(loader->ring);
+}
+
+const uint64_t *loader_losses(const struct loader *loader)
+{
+	return (const uint64_t *)loader->skeleton->bss->losses;
+}
+
+int loader_measure(struct loader *loader, bool on)
+{
+	fd_close(&loader->stats_fd);
+	if (!on)
+		return 0;
+	loader->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	return loader->stats_fd < 0 ? -errno : 0;
+}
+
+int loader_read_cost(const struct loader *loader, struct loader_cost *ret_cost)
+{
+	struct loader_cost cost = {0};
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, loader->skeleton->obj)
+	{
+		struct bpf_prog_info info = {0};
+		__u32 bytes = sizeof(info);
+
+		if (bpf_program__fd(program) < 0)
+			continue;
+		if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &bytes))
+			return -errno;
+		cost.runs += info.run_cnt;
+		cost.run_ns += info.run_time_ns;
+		cost.recursion_misses += info.recursion_misses;
+	}
+	*ret_cost = cost;
+	return 0;
+}
+
+void loader_free(struct loader *loader)
+{
+	if (!loader)
+		return;
+	if (loader->skeleton && loader->skeleton->bss)
+		loader_switch(loader, false);
+	ring_buffer__free(loader->ring);
+	for (size_t i = 0; i < loader->link_count; i++) {
+		/* Where a holder has it, closing our descriptor detaches nothing and takes no time. */
+		(void)bpf_link__destroy(loader->links[i]);
+	}
+	holder_free(loader->holder);
+	fd_close(&loader->stats_fd);
+	leftopen_bpf__destroy(loader->skeleton);
+	free(loader);
+}

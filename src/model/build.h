@@ -1,0 +1,40 @@
+/*
+ * Making a snapshot of the model.
+ */
+#ifndef LEFTOPEN_MODEL_BUILD_H
+#define LEFTOPEN_MODEL_BUILD_H
+
+#include "model/model.h"
+#include "model/naming.h"
+#include "model/rooms.h"
+#include "model/snapshot.h"
+
+#define MIN_COUNT_DEFAULT 3
+#define SAMPLES_DEFAULT	  20
+
+struct build_options {
+	uint64_t now_ns;	  /* CLOCK_BOOTTIME */
+	uint64_t realtime_ns;	  /* what CLOCK_REALTIME is ahead of CLOCK_BOOTTIME */
+	uint64_t started_ns;	  /* CLOCK_BOOTTIME */
+	uint64_t min_count;	  /* instances that make a leak */
+	size_t samples;		  /* kept of each group, 0: all */
+	uint64_t maps_limit;	  /* vm.max_map_count, UINT64_MAX: unknown */
+	const char *const *command;
+	size_t command_count;
+	const char *working_directory; /* "" where unknown */
+	const struct room_rules *rules;
+	const uint64_t *losses; /* LOSS_COUNT counters */
+	uint64_t recursion_misses;
+	uint64_t not_kept; /* files, code objects and broken events that the caller left out */
+	struct snapshot_self self;
+};
+
+/**
+ * Takes a snapshot. The model is not changed but for left-open sets of living processes, which are taken and dropped.
+ * @param ret_snapshot for snapshot_free()
+ * @return 0, or -ENOMEM
+ */
+int snapshot_new(struct model *model, const struct namer *namer, const struct build_options *options,
+		 struct snapshot **ret_snapshot);
+
+#endif

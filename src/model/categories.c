@@ -1,0 +1,43 @@
+/*
+ * Mappings that are nobody's to release. See categories.h.
+ */
+#include "model/categories.h"
+
+#include <fnmatch.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* libc's own files, which it maps where a program first asks for a locale or a conversion. */
+static const char *const libc_files[] = { "*/locale/*", "*/gconv/gconv-modules.cache" };
+
+static bool is_libc_file(const struct snapshot_group *group)
+{
+	for (size_t i = 0; group->sample_count && i < sizeof(libc_files) / sizeof(libc_files[0]); i++)
+		if (!fnmatch(libc_files[i], group->samples[0].target, 0))
+			return true;
+	return false;
+}
+
+/* Private anonymous memory is the application's only where its own code made the call: what libc or a runtime maps for
+ * an arena has a user's line above it too. By frame pointers libc's caller is not known, so the innermost frame
+ * decides. */
+static bool is_application_memory(const struct snapshot_stack *stack)
+{
+	return stack && stack->frame_count && stack->frames[0].room == ROOM_APPLICATION;
+}
+
+void categories_assign(struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->group_count; i++) {
+		struct snapshot_group *group = &snapshot->groups[i];
+		const struct snapshot_stack *stack;
+
+		if (group->kind != HANDLE_KIND_MAP || group->category != CATEGORY_APPLICATION)
+			continue;
+		stack = snapshot_find_stack(snapshot, group->stack);
+		if ((stack && stack->frame_count && stack->frames[0].room == ROOM_LOADER) || is_libc_file(group))
+			group->category = CATEGORY_LOADER;
+		else if (group->type == HANDLE_TYPE_ANON && !is_application_memory(stack))
+			group->category = CATEGORY_ALLOCATOR;
+	}
+}

@@ -1,0 +1,169 @@
+/*
+ * What the model is made of, for the files of this room only.
+ */
+#ifndef LEFTOPEN_MODEL_INTERNAL_H
+#define LEFTOPEN_MODEL_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "event_abi.h"
+#include "handle_kinds.h"
+#include "model/model.h"
+#include "model/snapshot.h"
+
+/* An announced test, 0: none. */
+struct test_id {
+	uint32_t v;
+};
+
+struct model_test {
+	char *name;
+	struct test_id id;
+	UT_hash_handle hh; /* by name */
+};
+
+/* Where, when and by whom a handle was made. Two of equal thread and time come of one call. */
+struct maker {
+	uint64_t stack; /* 0: none */
+	uint64_t made_ns;
+	uint32_t thread_id;
+	struct test_id test;
+	uint32_t test_serial; /* how many tests its process had begun: more by the end means that it outlived its own */
+	uint16_t origin;      /* enum handle_origin */
+	uint16_t type;	      /* enum handle_type */
+};
+
+/* One handle of a left-open set. It outlives its handle, which shutdown may release. */
+struct left_open {
+	enum handle_kind kind;
+	enum handle_category category;
+	struct maker maker;
+	struct handle *handle; /* descriptors: a reference; NULL for mappings */
+	int fd;		       /* -1: a mapping */
+	uint64_t address;
+	uint64_t bytes;
+	uint64_t released; /* bytes of a mapping, 1 of a descriptor */
+	struct file_key file;
+	uint64_t file_offset;
+};
+
+/* Left-open handles of one process, of one stack and type: what remains of them when the process is gone. */
+struct group_test {
+	struct test_id test;
+	uint64_t made, outlived;
+};
+
+struct group_sample {
+	int fd;
+	char *target; /* NULL: unknown */
+	uint64_t address, bytes;
+	uint32_t thread_id;
+	uint64_t made_ns;
+	struct test_id test;
+};
+
+struct model_group {
+	enum handle_kind kind;
+	enum handle_type type;
+	enum handle_origin origin;
+	enum handle_category category;
+	uint64_t stack;
+	uint64_t count, instances, bytes;
+	uint64_t never, at_shutdown;
+	uint64_t oldest_ns, newest_ns; /* when made */
+	uint32_t slices;	       /* bit i: made in the i-th fifth of the process's life */
+	struct group_test *tests;
+	size_t test_count;
+	struct group_sample *samples;
+	size_t sample_count;
+};
+
+struct group_list {
+	struct model_group *items;
+	size_t count, capacity;
+};
+
+struct process {
+	uint32_t process_id;
+	uint32_t parent_id;
+	uint64_t start_ns;
+	uint64_t image_ns; /* of its last exec, else its start */
+	uint64_t ended_ns; /* 0: lives */
+	char comm[COMM_BYTES];
+	struct file_key exe;
+	char *arguments; /* each with its NUL; NULL: unknown */
+	size_t argument_bytes;
+	char *cgroup;
+	struct process *parent; /* NULL: not followed */
+	struct fd_table *table;
+	struct address_space *space;
+	struct test_id test;
+	uint32_t test_serial;
+	bool announces_tests;
+	bool root; /* following began with it, and it has not run a program yet */
+	bool is_command;
+	enum shutdown_mark mark;
+	uint64_t mark_ns;
+	uint64_t fd_limit;
+	uint32_t vmas;
+	int status; /* as wait(2) gives it */
+	struct left_open **left_open;
+	size_t left_open_count, left_open_capacity;
+	struct group_list groups; /* of its left-open set, once it is gone */
+	/* Taken from its table and space when it lets go of them. */
+	uint64_t fds_live, fds_peak, fds_opened, fds_closed;
+	uint64_t maps_live, maps_bytes, maps_peak;
+	struct process *next;
+	UT_hash_handle hh; /* living processes, by id */
+};
+
+struct model_stack {
+	uint64_t id;
+	uint32_t end; /* enum stack_end */
+	uint32_t count;
+	UT_hash_handle hh;
+	struct stack_frame frames[];
+};
+
+struct model_file {
+	struct file_key key;
+	char *path;
+	UT_hash_handle hh;
+};
+
+struct model {
+	struct process *living; /* by id */
+	struct process *first, **last;
+	size_t process_count;
+	struct fd_table *tables;
+	struct address_space *spaces;
+	struct model_stack *stacks;
+	struct model_file *files;
+	struct model_test *tests_by_name;
+	struct model_test **tests; /* by id - 1 */
+	size_t test_count;
+	uint64_t next_generation;
+	uint64_t live_handles;
+	size_t group_count;
+	struct model_counters counters;
+};
+
+/** @return the living process, or NULL */
+struct process *model_find_process(const struct model *model, uint32_t process_id);
+
+/** @return the stack, or NULL */
+const struct model_stack *model_find_stack(const struct model *model, uint64_t id);
+
+/** @return the path of a mapped file, or NULL */
+const char *model_find_file(const struct model *model, const struct file_key *key);
+
+/** @return the test that runs in the process or its nearest ancestor that announced one */
+struct test_id process_current_test(const struct process *process);
+
+/** Grows an array. @return 0, or -ENOMEM: it is as it was */
+int model_grow(void **array, size_t *capacity, size_t needed, size_t item_bytes);
+
+#endif

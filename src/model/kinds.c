@@ -1,0 +1,64 @@
+/*
+ * The table of handle kinds as data. See kinds.h.
+ */
+#include "model/kinds.h"
+
+#include <sys/stat.h>
+
+static const char *const kind_names[HANDLE_KIND_COUNT] = {
+#define HANDLE_KIND(id, name, unit, shape, on_fork, on_exec, limit) [HANDLE_KIND_##id] = name,
+#include "handle_kinds.def"
+};
+
+static const char *const type_names[HANDLE_TYPE_COUNT] = {
+#define HANDLE_TYPE(id, kind, name) [HANDLE_TYPE_##id] = name,
+#include "handle_kinds.def"
+};
+
+struct origin_row {
+	const char *name;
+	enum handle_type type;
+};
+
+static const struct origin_row origin_rows[HANDLE_ORIGIN_COUNT] = {
+#define HANDLE_ORIGIN(id, kind, name, type) [HANDLE_ORIGIN_##id] = { name, HANDLE_TYPE_##type },
+#include "handle_kinds.def"
+};
+
+const char *kinds_kind_name(enum handle_kind kind)
+{
+	return kind_names[kind];
+}
+
+const char *kinds_type_name(enum handle_type type)
+{
+	return type_names[type];
+}
+
+const char *kinds_origin_name(enum handle_origin origin)
+{
+	return origin_rows[origin].name;
+}
+
+enum handle_type kinds_type_of_origin(enum handle_origin origin)
+{
+	return origin_rows[origin].type;
+}
+
+enum handle_type kinds_type_of_mode(uint32_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+	case S_IFDIR:
+	case S_IFCHR:
+	case S_IFBLK:
+		return HANDLE_TYPE_FILE;
+	case S_IFIFO:
+		return HANDLE_TYPE_PIPE;
+	case S_IFSOCK:
+		return HANDLE_TYPE_SOCKET;
+	default:
+		/* fs/anon_inodes.c: an anonymous inode has no type bits. */
+		return HANDLE_TYPE_OTHER_FD;
+	}
+}

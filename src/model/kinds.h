@@ -1,0 +1,26 @@
+/*
+ * The table of handle kinds (include/handle_kinds.def) as data.
+ */
+#ifndef LEFTOPEN_MODEL_KINDS_H
+#define LEFTOPEN_MODEL_KINDS_H
+
+#include <stdint.h>
+
+#include "handle_kinds.h"
+
+/** Names as reports print them; never NULL for a value below its _COUNT. */
+const char *kinds_kind_name(enum handle_kind kind);
+const char *kinds_type_name(enum handle_type type);
+const char *kinds_origin_name(enum handle_origin origin);
+
+/** @return the type that a maker gives; HANDLE_TYPE_SAME or HANDLE_TYPE_BY_FILE where it depends */
+enum handle_type kinds_type_of_origin(enum handle_origin origin);
+
+/**
+ * The type of a descriptor whose maker was not seen, as far as the inode tells.
+ * @param mode i_mode
+ * @source inode(7)
+ */
+enum handle_type kinds_type_of_mode(uint32_t mode);
+
+#endif

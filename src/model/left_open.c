@@ -1,0 +1,307 @@
+/*
+ * The left-open set. See left_open.h.
+ */
+#include "model/left_open.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/points.h"
+#include "model/ranges.h"
+
+/* A process's life in equal slices, for occasions where no tests are announced. */
+#define LIFE_SLICES 5
+
+static int add(struct process *process, struct left_open **ret_entry)
+{
+	struct left_open *entry;
+	int error = model_grow((void **)&process->left_open, &process->left_open_capacity, process->left_open_count + 1,
+			       sizeof(process->left_open[0]));
+
+	if (error)
+		return error;
+	entry = calloc(1, sizeof(*entry));
+	if (!entry)
+		return -ENOMEM;
+	process->left_open[process->left_open_count++] = entry;
+	*ret_entry = entry;
+	return 0;
+}
+
+static int take_points(struct process *process)
+{
+	struct fd_table *table = process->table;
+
+	for (size_t fd = 0; fd < table->capacity; fd++) {
+		struct point_slot *slot = &table->slots[fd];
+		struct left_open *entry;
+		int error;
+
+		if (!slot->handle || slot->inherited || !slot->handle->blamed || slot->handle->left_open)
+			continue;
+		error = add(process, &entry);
+		if (error)
+			return error;
+		entry->kind = HANDLE_KIND_FD;
+		entry->maker = slot->handle->maker;
+		entry->fd = (int)fd;
+		entry->handle = slot->handle;
+		slot->handle->references++;
+		slot->handle->left_open = entry;
+	}
+	return 0;
+}
+
+struct range_visit {
+	struct process *process;
+	uint64_t space_generation;
+};
+
+static int take_range(void *context, struct range *range)
+{
+	struct range_visit *visit = context;
+	struct left_open *entry;
+	int error;
+
+	if (range->left_open || range->space_generation != visit->space_generation)
+		return 0;
+	error = add(visit->process, &entry);
+	if (error)
+		return error;
+	entry->kind = HANDLE_KIND_MAP;
+	entry->category = range->category;
+	entry->maker = range->maker;
+	entry->fd = -1;
+	entry->address = range->start;
+	entry->bytes = range->end - range->start;
+	entry->file = range->file;
+	entry->file_offset = range->file_offset;
+	range->left_open = entry;
+	return 0;
+}
+
+int left_open_take(struct model *model, struct process *process)
+{
+	int error = 0;
+
+	if (process->table && process->table->holders == 1)
+		error = take_points(process);
+	if (!error && process->space && process->space->holders == 1) {
+		struct range_visit visit = { process, process->space->generation };
+
+		error = ranges_visit(model, process->space, take_range, &visit);
+	}
+	return error;
+}
+
+void left_open_clear(struct process *process)
+{
+	for (size_t i = 0; i < process->left_open_count; i++) {
+		struct left_open *entry = process->left_open[i];
+
+		if (entry->handle) {
+			entry->handle->left_open = NULL;
+			points_handle_release(entry->handle);
+		}
+		free(entry);
+	}
+	free(process->left_open);
+	process->left_open = NULL;
+	process->left_open_count = 0;
+	process->left_open_capacity = 0;
+	if (process->space)
+		ranges_forget_left_open(process->space);
+}
+
+#define COMPARE(a, b)                                                                                                  \
+	do {                                                                                                           \
+		if ((a) != (b))                                                                                        \
+			return (a) < (b) ? -1 : 1;                                                                     \
+	} while (0)
+
+static int compare_groups(const struct left_open *a, const struct left_open *b)
+{
+	COMPARE(a->kind, b->kind);
+	COMPARE(a->maker.type, b->maker.type);
+	COMPARE(a->maker.origin, b->maker.origin);
+	COMPARE(a->category, b->category);
+	COMPARE(a->maker.stack, b->maker.stack);
+	return 0;
+}
+
+static int compare_entries(const void *left, const void *right)
+{
+	const struct left_open *a = *(const struct left_open *const *)left;
+	const struct left_open *b = *(const struct left_open *const *)right;
+	int order = compare_groups(a, b);
+
+	if (order)
+		return order;
+	COMPARE(a->maker.made_ns, b->maker.made_ns);
+	COMPARE(a->maker.thread_id, b->maker.thread_id);
+	COMPARE(a->fd, b->fd);
+	COMPARE(a->address, b->address);
+	return 0;
+}
+
+/* Another process that lives and inherited the handle goes on holding it: it was handed over, not left open. */
+static bool handed_over(const struct process *process, const struct left_open *entry)
+{
+	const struct point_slot *slot;
+	uint32_t own = 1;
+
+	if (!entry->handle || entry->released)
+		return false;
+	slot = process->table ? points_slot(process->table, entry->fd) : NULL;
+	if (slot && slot->handle == entry->handle)
+		own++;
+	return entry->handle->references > own;
+}
+
+static uint32_t slice_of(const struct process *process, uint64_t made_ns, uint64_t until_ns)
+{
+	uint64_t life = until_ns > process->image_ns ? until_ns - process->image_ns : 1, slice;
+
+	if (made_ns <= process->image_ns)
+		return 0;
+	slice = (made_ns - process->image_ns) * LIFE_SLICES / life;
+	return slice >= LIFE_SLICES ? LIFE_SLICES - 1 : (uint32_t)slice;
+}
+
+static int count_test(struct model_group *group, const struct process *process, const struct maker *maker)
+{
+	struct group_test *test = group->test_count ? &group->tests[group->test_count - 1] : NULL;
+
+	if (!maker->test.v)
+		return 0;
+	/* Entries come in order of time, so a test's handles follow each other but for tests of several threads. */
+	for (size_t i = 0; i < group->test_count; i++)
+		if (group->tests[i].test.v == maker->test.v)
+			test = &group->tests[i];
+	if (!test || test->test.v != maker->test.v) {
+		struct group_test *tests = reallocarray(group->tests, group->test_count + 1, sizeof(*tests));
+
+		if (!tests)
+			return -ENOMEM;
+		group->tests = tests;
+		test = &tests[group->test_count++];
+		*test = (struct group_test){ .test = maker->test };
+	}
+	test->made++;
+	test->outlived += process->test_serial > maker->test_serial;
+	return 0;
+}
+
+static int add_sample(const struct model *model, struct model_group *group, const struct left_open *entry)
+{
+	struct group_sample *samples = reallocarray(group->samples, group->sample_count + 1, sizeof(*samples));
+	const char *target = NULL;
+	struct group_sample *sample;
+
+	if (!samples)
+		return -ENOMEM;
+	group->samples = samples;
+	sample = &samples[group->sample_count];
+	*sample = (struct group_sample){
+		.fd = entry->fd,
+		.address = entry->address,
+		.bytes = entry->bytes,
+		.thread_id = entry->maker.thread_id,
+		.made_ns = entry->maker.made_ns,
+		.test = entry->maker.test,
+	};
+	if (entry->handle)
+		target = entry->handle->target;
+	else if (entry->file.inode)
+		target = model_find_file(model, &entry->file);
+	if (target) {
+		sample->target = strdup(target);
+		if (!sample->target)
+			return -ENOMEM;
+	}
+	group->sample_count++;
+	return 0;
+}
+
+static int add_to_group(const struct model *model, const struct process *process, struct model_group *group,
+			const struct left_open *entry, const struct left_open *previous, uint64_t until_ns)
+{
+	const struct maker *maker = &entry->maker;
+	bool released = entry->kind == HANDLE_KIND_FD ? entry->released : entry->released >= entry->bytes;
+	int error;
+
+	group->count++;
+	group->bytes += entry->bytes;
+	group->never += !released;
+	group->at_shutdown += released;
+	if (!previous || previous->maker.made_ns != maker->made_ns || previous->maker.thread_id != maker->thread_id)
+		group->instances++;
+	if (!group->oldest_ns)
+		group->oldest_ns = maker->made_ns;
+	group->newest_ns = maker->made_ns;
+	group->slices |= 1U << slice_of(process, maker->made_ns, until_ns);
+	error = count_test(group, process, maker);
+	return error ? error : add_sample(model, group, entry);
+}
+
+static int begin_group(struct group_list *list, const struct left_open *entry, struct model_group **ret_group)
+{
+	int error = model_grow((void **)&list->items, &list->capacity, list->count + 1, sizeof(list->items[0]));
+
+	if (error)
+		return error;
+	*ret_group = &list->items[list->count++];
+	**ret_group = (struct model_group){
+		.kind = entry->kind,
+		.type = entry->maker.type,
+		.origin = entry->maker.origin,
+		.category = entry->category,
+		.stack = entry->maker.stack,
+	};
+	return 0;
+}
+
+int left_open_fold(const struct model *model, const struct process *process, uint64_t until_ns,
+		   struct group_list *ret_groups)
+{
+	struct group_list list = { 0 };
+	struct model_group *group = NULL;
+	const struct left_open *previous = NULL;
+	int error = 0;
+
+	/* count 0: qsort's base may not be NULL */
+	if (process->left_open_count)
+		qsort(process->left_open, process->left_open_count, sizeof(process->left_open[0]), compare_entries);
+	for (size_t i = 0; i < process->left_open_count && !error; i++) {
+		const struct left_open *entry = process->left_open[i];
+
+		if (handed_over(process, entry))
+			continue;
+		if (!group || compare_groups(previous, entry)) {
+			error = begin_group(&list, entry, &group);
+			previous = NULL;
+		}
+		if (!error)
+			error = add_to_group(model, process, group, entry, previous, until_ns);
+		previous = entry;
+	}
+	if (error) {
+		left_open_groups_free(&list);
+		return error;
+	}
+	*ret_groups = list;
+	return 0;
+}
+
+void left_open_groups_free(struct group_list *groups)
+{
+	for (size_t i = 0; i < groups->count; i++) {
+		for (size_t j = 0; j < groups->items[i].sample_count; j++)
+			free(groups->items[i].samples[j].target);
+		free(groups->items[i].samples);
+		free(groups->items[i].tests);
+	}
+	free(groups->items);
+	*groups = (struct group_list){ 0 };
+}

@@ -1,0 +1,30 @@
+/*
+ * The left-open set: what a process holds as it begins to shut down, whether or not shutdown then releases it.
+ */
+#ifndef LEFTOPEN_MODEL_LEFT_OPEN_H
+#define LEFTOPEN_MODEL_LEFT_OPEN_H
+
+#include "model/internal.h"
+
+/**
+ * Adds to the process's set what it holds now, is answerable for and has not in the set yet. A table or space that
+ * living processes share is left to the last of them.
+ * @return 0, or -ENOMEM: the set lacks some
+ */
+int left_open_take(struct model *model, struct process *process);
+
+/**
+ * Folds the set into groups of one stack and type.
+ * @param until_ns the end of the process's life so far, for its five slices
+ * @param ret_groups for left_open_groups_free()
+ * @return 0, or -ENOMEM
+ */
+int left_open_fold(const struct model *model, const struct process *process, uint64_t until_ns,
+		   struct group_list *ret_groups);
+
+/** Drops the set; handles that live on are in none. */
+void left_open_clear(struct process *process);
+
+void left_open_groups_free(struct group_list *groups);
+
+#endif

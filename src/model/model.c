@@ -1,0 +1,465 @@
+/*
+ * The model: what each event does to it. See model.h.
+ */
+#include "model/model.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "consume/decode.h"
+#include "model/internal.h"
+#include "model/kinds.h"
+#include "model/points.h"
+#include "model/process.h"
+#include "model/ranges.h"
+#include "model/targets.h"
+
+int model_new(struct model **ret_model)
+{
+	struct model *model = calloc(1, sizeof(*model));
+
+	if (!model)
+		return -ENOMEM;
+	model->last = &model->first;
+	*ret_model = model;
+	return 0;
+}
+
+static void free_interned(struct model *model)
+{
+	struct model_stack *stack, *next_stack;
+	struct model_file *file, *next_file;
+	struct model_test *test, *next_test;
+
+	HASH_ITER(hh, model->stacks, stack, next_stack)
+	{
+		HASH_DEL(model->stacks, stack);
+		free(stack);
+	}
+	HASH_ITER(hh, model->files, file, next_file)
+	{
+		HASH_DEL(model->files, file);
+		free(file->path);
+		free(file);
+	}
+	HASH_ITER(hh, model->tests_by_name, test, next_test)
+	{
+		HASH_DEL(model->tests_by_name, test);
+		free(test->name);
+		free(test);
+	}
+	free(model->tests);
+}
+
+void model_free(struct model *model)
+{
+	if (!model)
+		return;
+	while (model->first) {
+		struct process *process = model->first;
+
+		model->first = process->next;
+		process_free(model, process);
+	}
+	free_interned(model);
+	free(model);
+}
+
+const struct model_counters *model_counters_get(const struct model *model)
+{
+	return &model->counters;
+}
+
+int model_follow(struct model *model, uint32_t process_id, uint32_t parent_id, uint64_t start_ns, const char *comm)
+{
+	struct process *process;
+	int error = process_add(model, process_id, start_ns, &process);
+
+	if (error)
+		return error;
+	process->parent_id = parent_id;
+	process->root = true;
+	process->is_command = true;
+	(void)snprintf(process->comm, sizeof(process->comm), "%s", comm);
+	return 0;
+}
+
+bool model_wants_cgroup(const struct model *model, uint32_t process_id)
+{
+	const struct process *process = model_find_process(model, process_id);
+
+	return process && !process->cgroup;
+}
+
+int model_set_cgroup(struct model *model, uint32_t process_id, const char *cgroup)
+{
+	struct process *process = model_find_process(model, process_id);
+
+	if (!process || process->cgroup)
+		return 0;
+	process->cgroup = strdup(cgroup);
+	return process->cgroup ? 0 : -ENOMEM;
+}
+
+const struct model_stack *model_find_stack(const struct model *model, uint64_t id)
+{
+	struct model_stack *stack;
+
+	HASH_FIND(hh, model->stacks, &id, sizeof(id), stack);
+	return stack;
+}
+
+const char *model_find_file(const struct model *model, const struct file_key *key)
+{
+	struct model_file *file;
+
+	HASH_FIND(hh, model->files, key, sizeof(*key), file);
+	return file ? file->path : NULL;
+}
+
+struct test_id process_current_test(const struct process *process)
+{
+	for (; process; process = process->parent)
+		if (process->announces_tests || process->test.v)
+			return process->test;
+	return (struct test_id){ 0 };
+}
+
+static void fill_maker(const struct process *process, const struct event_header *header, uint64_t stack,
+		       uint16_t origin, struct maker *ret_maker)
+{
+	*ret_maker = (struct maker){
+		.stack = stack,
+		.made_ns = header->time_ns,
+		.thread_id = header->thread_id,
+		.test = process_current_test(process),
+		.test_serial = process->test_serial,
+		.origin = origin,
+	};
+}
+
+static enum handle_type fd_type(const struct fd_table *table, const struct event_fd_made *event)
+{
+	enum handle_type type = kinds_type_of_origin(event->origin);
+	const struct point_slot *source;
+
+	if (type == HANDLE_TYPE_SAME) {
+		source = points_slot(table, event->source_fd);
+		if (source && source->handle && source->handle->file == event->file)
+			return source->handle->maker.type;
+		return kinds_type_of_mode(event->mode);
+	}
+	/* A FIFO opened by its name is a pipe all the same. */
+	if (type == HANDLE_TYPE_FILE && S_ISFIFO(event->mode))
+		return HANDLE_TYPE_PIPE;
+	return type;
+}
+
+static int apply_fd_made(struct model *model, struct process *process, const struct event_fd_made *event)
+{
+	struct fd_table *table;
+	struct handle *handle;
+	struct maker maker;
+	int error = process_table(model, process, event->table, &table);
+
+	if (error)
+		return error;
+	fill_maker(process, &event->header, event->stack, event->origin, &maker);
+	maker.type = fd_type(table, event);
+	handle = points_handle_new(&maker, event->file, event->inode, event->mode);
+	if (!handle)
+		return -ENOMEM;
+	handle->blamed = true;
+	error = points_put(model, table, event->fd, handle, false);
+	return error == -ENOSPC ? 0 : error;
+}
+
+static int apply_fd_closed(struct model *model, struct process *process, const struct event_fd_closed *event)
+{
+	struct fd_table *table;
+	int error = process_table(model, process, event->table, &table);
+
+	if (!error)
+		(void)points_release(model, table, event->fd);
+	return error;
+}
+
+static int apply_fd_range_closed(struct model *model, struct process *process,
+				 const struct event_fd_range_closed *event)
+{
+	struct fd_table *table;
+	int error = process_table(model, process, event->table, &table);
+
+	if (!error)
+		points_release_range(model, table, event->first, event->last);
+	return error;
+}
+
+/* What a number refers to at the mark; one that nobody was seen to make is learnt here. */
+static int apply_fd_target(struct model *model, struct process *process, const struct event_fd_target *event)
+{
+	struct fd_table *table;
+	struct point_slot *slot;
+	struct handle *handle;
+	int error = process_table(model, process, event->table, &table);
+
+	if (error)
+		return error;
+	slot = points_slot(table, event->fd);
+	handle = slot ? slot->handle : NULL;
+	if (!handle || handle->file != event->file) {
+		struct maker maker;
+
+		fill_maker(process, &event->header, 0, HANDLE_ORIGIN_UNSEEN, &maker);
+		maker.type = kinds_type_of_mode(event->mode);
+		handle = points_handle_new(&maker, event->file, 0, (uint16_t)event->mode);
+		if (!handle)
+			return -ENOMEM;
+		handle->blamed = true;
+		model->counters.reconciled++;
+		error = points_put(model, table, event->fd, handle, false);
+		if (error)
+			return error == -ENOSPC ? 0 : error;
+	}
+	free(handle->target);
+	handle->target = targets_describe(event);
+	return handle->target ? 0 : -ENOMEM;
+}
+
+static enum handle_type map_type(const struct event_map_made *event)
+{
+	if (event->key.inode && !S_ISCHR(event->mode))
+		return HANDLE_TYPE_FILE_MAP;
+	return event->flags & MAP_SHARED ? HANDLE_TYPE_SHM : HANDLE_TYPE_ANON;
+}
+
+static int apply_map_made(struct model *model, struct process *process, const struct event_map_made *event)
+{
+	struct range range = {
+		.start = event->address,
+		.end = event->address + event->length_bytes,
+		.file = event->key,
+		.file_offset = event->file_offset,
+		.category = event->flags & MAP_STACK ? CATEGORY_THREAD_STACK : CATEGORY_APPLICATION,
+	};
+	struct address_space *space;
+	int error = process_space(model, process, event->space, &space);
+
+	if (error)
+		return error;
+	fill_maker(process, &event->header, event->stack, event->origin, &range.maker);
+	range.maker.type = map_type(event);
+	error = ranges_map(model, space, &range);
+	return error == -ENOSPC ? 0 : error;
+}
+
+static int apply_map_range(struct model *model, struct process *process, const struct event_map_released *event)
+{
+	uint64_t start = event->address, end = start + event->length_bytes;
+	struct address_space *space;
+	int error = process_space(model, process, event->space, &space);
+
+	if (error)
+		return error;
+	switch (event->header.type) {
+	case EVENT_MAP_RELEASED:
+		return ranges_unmap(model, space, start, end, event->header.thread_id);
+	case EVENT_MAP_RELEASE_FAILED:
+		return ranges_unmap_failed(model, space, event->header.thread_id);
+	default:
+		return ranges_move_begin(model, space, start, end, event->header.thread_id);
+	}
+}
+
+static int apply_map_moved(struct model *model, struct process *process, const struct event_map_moved *event)
+{
+	struct address_space *space;
+	struct maker maker;
+	int error = process_space(model, process, event->space, &space);
+
+	if (error)
+		return error;
+	fill_maker(process, &event->header, event->stack, HANDLE_ORIGIN_MREMAP, &maker);
+	error = ranges_move_end(model, space, event, &maker);
+	return error == -ENOSPC ? 0 : error;
+}
+
+static int apply_stack(struct model *model, const struct event_stack *event)
+{
+	size_t bytes = event->count * sizeof(event->frames[0]);
+	struct model_stack *stack;
+
+	if (model_find_stack(model, event->id))
+		return 0;
+	if (HASH_COUNT(model->stacks) >= MODEL_STACKS_MAX) {
+		model->counters.over_maximum++;
+		return 0;
+	}
+	stack = malloc(sizeof(*stack) + bytes);
+	if (!stack)
+		return -ENOMEM;
+	stack->id = event->id;
+	stack->end = event->end;
+	stack->count = event->count;
+	memcpy(stack->frames, event->frames, bytes);
+	HASH_ADD(hh, model->stacks, id, sizeof(stack->id), stack);
+	return 0;
+}
+
+static int apply_file(struct model *model, const struct event_file *event)
+{
+	struct model_file *file;
+
+	if (model_find_file(model, &event->key))
+		return 0;
+	if (HASH_COUNT(model->files) >= MODEL_FILES_MAX) {
+		model->counters.over_maximum++;
+		return 0;
+	}
+	file = calloc(1, sizeof(*file));
+	if (!file)
+		return -ENOMEM;
+	file->key = event->key;
+	file->path = decode_path(&event->path, event->names);
+	if (!file->path) {
+		free(file);
+		return -ENOMEM;
+	}
+	HASH_ADD(hh, model->files, key, sizeof(file->key), file);
+	return 0;
+}
+
+/* pytest appends the phase: "test_x.py::test_a (call)" (_pytest/runner.py, _update_current_test_var). */
+static size_t test_name_length(const char *name)
+{
+	static const char *const phases[] = { " (setup)", " (call)", " (teardown)" };
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
+		size_t phase = strlen(phases[i]);
+
+		if (length > phase && !strcmp(name + length - phase, phases[i]))
+			return length - phase;
+	}
+	return length;
+}
+
+static int intern_test(struct model *model, const char *name, size_t length, struct test_id *ret_id)
+{
+	struct model_test *test, **tests;
+
+	HASH_FIND(hh, model->tests_by_name, name, length, test);
+	if (test) {
+		*ret_id = test->id;
+		return 0;
+	}
+	if (model->test_count >= MODEL_TESTS_MAX) {
+		model->counters.over_maximum++;
+		*ret_id = (struct test_id){ 0 };
+		return 0;
+	}
+	tests = reallocarray(model->tests, model->test_count + 1, sizeof(*tests));
+	if (!tests)
+		return -ENOMEM;
+	model->tests = tests;
+	test = calloc(1, sizeof(*test));
+	if (test)
+		test->name = strndup(name, length);
+	if (!test || !test->name) {
+		free(test);
+		return -ENOMEM;
+	}
+	tests[model->test_count++] = test;
+	test->id.v = (uint32_t)model->test_count;
+	HASH_ADD_KEYPTR(hh, model->tests_by_name, test->name, length, test);
+	*ret_id = test->id;
+	return 0;
+}
+
+static int apply_test(struct model *model, struct process *process, const struct event_test *event)
+{
+	size_t length = test_name_length(event->name);
+	struct test_id test;
+	int error;
+
+	process->announces_tests = true;
+	/* Between two tests the last one's name stays: what is made there is made by its teardown's aftermath or by
+	 * the runner, and a test has outlived itself only when another begins. */
+	if (!length)
+		return 0;
+	error = intern_test(model, event->name, length, &test);
+	if (error)
+		return error;
+	if (test.v != process->test.v)
+		process->test_serial++;
+	process->test = test;
+	return 0;
+}
+
+static int apply_to_process(struct model *model, struct process *process, const struct event_header *header)
+{
+	const void *event = header;
+
+	switch (header->type) {
+	case EVENT_FD_MADE:
+		return apply_fd_made(model, process, event);
+	case EVENT_FD_CLOSED:
+		return apply_fd_closed(model, process, event);
+	case EVENT_FD_RANGE_CLOSED:
+		return apply_fd_range_closed(model, process, event);
+	case EVENT_FD_TARGET:
+		return apply_fd_target(model, process, event);
+	case EVENT_TABLE_NUMBERS:
+		return process_table_numbers(model, process, event);
+	case EVENT_MAP_MADE:
+		return apply_map_made(model, process, event);
+	case EVENT_MAP_RELEASED:
+	case EVENT_MAP_RELEASE_FAILED:
+	case EVENT_MAP_MOVE_BEGUN:
+		return apply_map_range(model, process, event);
+	case EVENT_MAP_MOVED:
+		return apply_map_moved(model, process, event);
+	case EVENT_PROCESS_FORKED:
+		return process_forked(model, process, event);
+	case EVENT_PROCESS_EXECED:
+		return process_execed(model, process, event);
+	case EVENT_PROCESS_ARGUMENTS:
+		return process_arguments(process, event);
+	case EVENT_PROCESS_EXITED:
+		return process_exited(model, process, event);
+	case EVENT_MARK:
+		return process_marked(model, process, event);
+	case EVENT_TEST:
+		return apply_test(model, process, event);
+	default:
+		return 0;
+	}
+}
+
+int model_apply(struct model *model, const struct event_header *event)
+{
+	struct process *process;
+
+	model->counters.events++;
+	switch (event->type) {
+	case EVENT_STACK:
+		return apply_stack(model, (const void *)event);
+	case EVENT_FILE:
+		return apply_file(model, (const void *)event);
+	case EVENT_PYTHON_CODE:
+		return 0;
+	default:
+		break;
+	}
+	process = model_find_process(model, event->process_id);
+	/* Its birth was lost or it is over a maximum: either is counted where it happened. */
+	if (!process || process->start_ns != event->process_start_ns)
+		return 0;
+	return apply_to_process(model, process, event);
+}

@@ -1,0 +1,37 @@
+/*
+ * What the snapshot asks for names of: implemented by src/symbols/client.c, so that the model parses no file.
+ */
+#ifndef LEFTOPEN_MODEL_NAMING_H
+#define LEFTOPEN_MODEL_NAMING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/snapshot.h"
+
+struct arena;
+
+struct namer {
+	void *context;
+
+	/**
+	 * Names a native frame: inlined functions first. All strings are the arena's, none is NULL.
+	 * @param is_return_address the call before it is meant
+	 * @return 0, at least one frame; -ENOMEM
+	 */
+	int (*native)(void *context, struct arena *arena, const struct stack_frame *frame, bool is_return_address,
+		      struct snapshot_frame **ret_frames, size_t *ret_count);
+
+	/** Names a frame of CPython's. @return 0, or -ENOMEM */
+	int (*python)(void *context, struct arena *arena, const struct stack_frame *frame,
+		      struct snapshot_frame *ret_frame);
+
+	/** What a living process's descriptor refers to. @return a string of the arena, or NULL: unknown */
+	const char *(*target)(void *context, struct arena *arena, uint32_t process_id, int fd);
+
+	/** Called now and then while many names are found, with how many of how many stacks. */
+	void (*progress)(void *context, size_t done, size_t total);
+};
+
+#endif

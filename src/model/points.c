@@ -1,0 +1,153 @@
+/*
+ * Descriptor tables. See points.h.
+ */
+#include "model/points.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Chosen by: fs.nr_open's default; a table whose process claims more is cut there. */
+#define POINTS_CAPACITY_MAX (1U << 20)
+#define POINTS_CAPACITY_MIN 64
+
+int model_grow(void **array, size_t *capacity, size_t needed, size_t item_bytes)
+{
+	size_t grown = *capacity ? *capacity : 16;
+	char *items;
+
+	if (needed <= *capacity)
+		return 0;
+	while (grown < needed)
+		grown *= 2;
+	items = reallocarray(*array, grown, item_bytes);
+	if (!items)
+		return -ENOMEM;
+	memset(items + *capacity * item_bytes, 0, (grown - *capacity) * item_bytes);
+	*array = items;
+	*capacity = grown;
+	return 0;
+}
+
+struct handle *points_handle_new(const struct maker *maker, uint64_t file, uint64_t inode, uint16_t mode)
+{
+	struct handle *handle = calloc(1, sizeof(*handle));
+
+	if (!handle)
+		return NULL;
+	handle->maker = *maker;
+	handle->file = file;
+	handle->inode = inode;
+	handle->mode = mode;
+	handle->references = 1;
+	return handle;
+}
+
+void points_handle_release(struct handle *handle)
+{
+	if (!handle || --handle->references)
+		return;
+	free(handle->target);
+	free(handle);
+}
+
+static void table_free(struct model *model, struct fd_table *table)
+{
+	for (size_t i = 0; i < table->capacity && table->live; i++)
+		points_release(model, table, (int)i);
+	free(table->slots);
+	free(table->numbers);
+	free(table);
+}
+
+int points_table_new(struct model *model, uint64_t pointer, struct fd_table **ret_table)
+{
+	struct fd_table *table = calloc(1, sizeof(*table)), *stale = points_table_find(model, pointer);
+
+	if (!table)
+		return -ENOMEM;
+	/* Its holders keep it and free it; it is only not found by its pointer any more. */
+	if (stale)
+		HASH_DEL(model->tables, stale);
+	table->pointer = pointer;
+	table->generation = ++model->next_generation;
+	HASH_ADD(hh, model->tables, pointer, sizeof(table->pointer), table);
+	*ret_table = table;
+	return 0;
+}
+
+struct fd_table *points_table_find(const struct model *model, uint64_t pointer)
+{
+	struct fd_table *table;
+
+	HASH_FIND(hh, model->tables, &pointer, sizeof(pointer), table);
+	return table;
+}
+
+void points_table_release(struct model *model, struct fd_table *table)
+{
+	if (!table || --table->holders)
+		return;
+	if (points_table_find(model, table->pointer) == table)
+		HASH_DEL(model->tables, table);
+	table_free(model, table);
+}
+
+struct point_slot *points_slot(const struct fd_table *table, int fd)
+{
+	return fd >= 0 && (size_t)fd < table->capacity ? &table->slots[fd] : NULL;
+}
+
+static int reserve(struct fd_table *table, int fd)
+{
+	if (fd < 0 || (unsigned int)fd >= POINTS_CAPACITY_MAX)
+		return -ENOSPC;
+	return model_grow((void **)&table->slots, &table->capacity,
+			  (size_t)fd < POINTS_CAPACITY_MIN ? POINTS_CAPACITY_MIN : (size_t)fd + 1,
+			  sizeof(table->slots[0]));
+}
+
+int points_put(struct model *model, struct fd_table *table, int fd, struct handle *handle, bool inherited)
+{
+	int error = reserve(table, fd);
+
+	if (!error)
+		(void)points_release(model, table, fd);
+	if (!error && model->live_handles >= MODEL_HANDLES_MAX)
+		error = -ENOSPC;
+	if (error) {
+		if (error == -ENOSPC)
+			model->counters.over_maximum++;
+		points_handle_release(handle);
+		return error;
+	}
+	table->slots[fd].handle = handle;
+	table->slots[fd].inherited = inherited;
+	table->opened += !inherited;
+	model->live_handles++;
+	if (++table->live > table->peak)
+		table->peak = table->live;
+	return 0;
+}
+
+bool points_release(struct model *model, struct fd_table *table, int fd)
+{
+	struct point_slot *slot = points_slot(table, fd);
+
+	if (!slot || !slot->handle)
+		return false;
+	if (slot->handle->left_open && !slot->inherited)
+		slot->handle->left_open->released = 1;
+	points_handle_release(slot->handle);
+	slot->handle = NULL;
+	table->live--;
+	table->closed++;
+	model->live_handles--;
+	return true;
+}
+
+void points_release_range(struct model *model, struct fd_table *table, uint32_t first, uint32_t last)
+{
+	for (size_t fd = first; fd <= last && fd < table->capacity; fd++)
+		(void)points_release(model, table, (int)fd);
+}

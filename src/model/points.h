@@ -1,0 +1,75 @@
+/*
+ * Descriptor tables: which number holds what. A table is a files_struct of the kernel from its birth on; processes
+ * that share it share it here.
+ */
+#ifndef LEFTOPEN_MODEL_POINTS_H
+#define LEFTOPEN_MODEL_POINTS_H
+
+#include "model/internal.h"
+
+/* An open descriptor, as it was made. A fork's copy shares it, so that it is known whose it was. */
+struct handle {
+	struct maker maker;
+	uint64_t file;	/* struct file * */
+	uint64_t inode;
+	char *target; /* what it refers to, NULL: not read */
+	uint32_t references;
+	uint16_t mode;
+	bool blamed; /* made after following began, so that its process answers for it */
+	struct left_open *left_open; /* its entry in the maker's left-open set, NULL: not in it */
+};
+
+struct point_slot {
+	struct handle *handle; /* NULL: the number is free */
+	bool inherited;
+};
+
+struct fd_table {
+	uint64_t pointer;
+	uint64_t generation;
+	uint32_t holders; /* processes that live */
+	struct point_slot *slots;
+	size_t capacity;
+	uint64_t live, peak, opened, closed;
+	/* Its own numbers, arriving in chunks. */
+	struct table_entry *numbers;
+	size_t number_count, number_capacity;
+	UT_hash_handle hh; /* by pointer */
+};
+
+/**
+ * Makes a table that is known by its pointer; one that was known by it before is forgotten, as its memory was used
+ * again.
+ * @return 0, or -ENOMEM
+ */
+int points_table_new(struct model *model, uint64_t pointer, struct fd_table **ret_table);
+
+/** @return the table, or NULL: no table of that pointer is known */
+struct fd_table *points_table_find(const struct model *model, uint64_t pointer);
+
+/** A process lets go of its table; the last one frees it. NULL-safe. */
+void points_table_release(struct model *model, struct fd_table *table);
+
+/** @return the number's slot, or NULL: the table has none so high */
+struct point_slot *points_slot(const struct fd_table *table, int fd);
+
+/**
+ * Puts a handle under a number; what the number held before is released.
+ * @param handle a reference goes to the table
+ * @return 0; -ENOMEM, -ENOSPC: a maximum is reached (the handle's reference is dropped)
+ */
+int points_put(struct model *model, struct fd_table *table, int fd, struct handle *handle, bool inherited);
+
+/** Releases a number. A free number is left as it is. @return whether it held something */
+bool points_release(struct model *model, struct fd_table *table, int fd);
+
+/** Releases numbers from first to last, both included. */
+void points_release_range(struct model *model, struct fd_table *table, uint32_t first, uint32_t last);
+
+/** @return a new handle with one reference, or NULL: out of memory */
+struct handle *points_handle_new(const struct maker *maker, uint64_t file, uint64_t inode, uint16_t mode);
+
+/** Drops a reference. NULL-safe. */
+void points_handle_release(struct handle *handle);
+
+#endif

@@ -1,0 +1,396 @@
+/*
+ * Processes. See process.h.
+ */
+#include "model/process.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/kinds.h"
+#include "model/left_open.h"
+#include "model/points.h"
+#include "model/ranges.h"
+
+struct process *model_find_process(const struct model *model, uint32_t process_id)
+{
+	struct process *process;
+
+	HASH_FIND(hh, model->living, &process_id, sizeof(process_id), process);
+	return process;
+}
+
+/* What its table and space have counted stays with the process that holds them. */
+static void keep_counts(struct process *process)
+{
+	const struct fd_table *table = process->table;
+	const struct address_space *space = process->space;
+
+	if (table) {
+		process->fds_live = table->live;
+		process->fds_peak = table->peak;
+		process->fds_opened = table->opened;
+		process->fds_closed = table->closed;
+	}
+	if (space) {
+		process->maps_live = ranges_count(space);
+		process->maps_bytes = ranges_bytes(space);
+		process->maps_peak = space->peak;
+	}
+}
+
+static void give_table(struct model *model, struct process *process, struct fd_table *table)
+{
+	table->holders++;
+	points_table_release(model, process->table);
+	process->table = table;
+}
+
+static void give_space(struct model *model, struct process *process, struct address_space *space)
+{
+	space->holders++;
+	ranges_space_release(model, process->space);
+	process->space = space;
+}
+
+int process_table(struct model *model, struct process *process, uint64_t pointer, struct fd_table **ret_table)
+{
+	struct fd_table *table = points_table_find(model, pointer);
+	int error;
+
+	if (!table) {
+		error = points_table_new(model, pointer, &table);
+		if (error)
+			return error;
+		give_table(model, process, table);
+	}
+	*ret_table = table;
+	return 0;
+}
+
+int process_space(struct model *model, struct process *process, uint64_t pointer, struct address_space **ret_space)
+{
+	struct address_space *space = ranges_space_find(model, pointer);
+	int error;
+
+	if (!space) {
+		error = ranges_space_new(model, pointer, &space);
+		if (error)
+			return error;
+		give_space(model, process, space);
+	}
+	*ret_space = space;
+	return 0;
+}
+
+/* Children point to their parent while it lives, to find the test that it runs. */
+static void orphan_children(struct model *model, struct process *parent)
+{
+	struct process *child, *next;
+
+	HASH_ITER(hh, model->living, child, next)
+	{
+		if (child->parent != parent)
+			continue;
+		if (!child->announces_tests && !child->test.v)
+			child->test = process_current_test(parent);
+		child->parent = parent->parent;
+	}
+}
+
+static int end(struct model *model, struct process *process, uint64_t time_ns)
+{
+	uint64_t until = process->mark ? process->mark_ns : time_ns;
+	int error = left_open_take(model, process);
+
+	keep_counts(process);
+	if (!error && model->group_count >= MODEL_GROUPS_MAX) {
+		model->counters.over_maximum += process->left_open_count;
+	} else if (!error) {
+		error = left_open_fold(model, process, until, &process->groups);
+		model->group_count += process->groups.count;
+	}
+	left_open_clear(process);
+	process->ended_ns = time_ns;
+	HASH_DEL(model->living, process);
+	orphan_children(model, process);
+	points_table_release(model, process->table);
+	ranges_space_release(model, process->space);
+	process->table = NULL;
+	process->space = NULL;
+	return error;
+}
+
+int process_add(struct model *model, uint32_t process_id, uint64_t start_ns, struct process **ret_process)
+{
+	struct process *process = model_find_process(model, process_id);
+	int error;
+
+	if (process) {
+		error = end(model, process, start_ns);
+		if (error)
+			return error;
+	}
+	if (model->process_count >= MODEL_PROCESSES_MAX) {
+		model->counters.over_maximum++;
+		return -ENOSPC;
+	}
+	process = calloc(1, sizeof(*process));
+	if (!process)
+		return -ENOMEM;
+	process->process_id = process_id;
+	process->start_ns = start_ns;
+	process->image_ns = start_ns;
+	process->fd_limit = UINT64_MAX;
+	*model->last = process;
+	model->last = &process->next;
+	model->process_count++;
+	HASH_ADD(hh, model->living, process_id, sizeof(process->process_id), process);
+	*ret_process = process;
+	return 0;
+}
+
+void process_free(struct model *model, struct process *process)
+{
+	if (!process->ended_ns) {
+		left_open_clear(process);
+		HASH_DEL(model->living, process);
+		points_table_release(model, process->table);
+		ranges_space_release(model, process->space);
+	}
+	left_open_groups_free(&process->groups);
+	free(process->arguments);
+	free(process->cgroup);
+	free(process);
+}
+
+static int copy_description(struct process *child, const struct process *parent)
+{
+	child->parent_id = parent->process_id;
+	child->exe = parent->exe;
+	child->test_serial = 0;
+	child->root = parent->root;
+	if (parent->cgroup && !(child->cgroup = strdup(parent->cgroup)))
+		return -ENOMEM;
+	if (parent->arguments) {
+		child->arguments = malloc(parent->argument_bytes);
+		if (!child->arguments)
+			return -ENOMEM;
+		memcpy(child->arguments, parent->arguments, parent->argument_bytes);
+		child->argument_bytes = parent->argument_bytes;
+	}
+	return 0;
+}
+
+static int inherit_space(struct model *model, struct process *child, struct process *parent,
+			 const struct event_process_forked *event)
+{
+	struct address_space *space;
+	int error;
+
+	if (event->space == event->parent_space) {
+		/* vfork, posix_spawn: one space until exec. */
+		error = process_space(model, parent, event->space, &space);
+		if (!error)
+			give_space(model, child, space);
+		return error;
+	}
+	error = ranges_space_new(model, event->space, &space);
+	if (error)
+		return error;
+	give_space(model, child, space);
+	if (parent->space)
+		ranges_space_copy(model, space, parent->space);
+	return 0;
+}
+
+int process_forked(struct model *model, struct process *parent, const struct event_process_forked *event)
+{
+	struct process *child;
+	struct fd_table *table;
+	int error = process_add(model, event->process_id, event->start_ns, &child);
+
+	if (error)
+		return error == -ENOSPC ? 0 : error;
+	memcpy(child->comm, event->comm, sizeof(child->comm));
+	child->fd_limit = event->fd_limit;
+	child->parent = parent;
+	error = copy_description(child, parent);
+	if (error)
+		return error;
+	if (event->table == event->parent_table)
+		error = process_table(model, parent, event->table, &table);
+	else
+		error = points_table_new(model, event->table, &table);
+	if (error)
+		return error;
+	give_table(model, child, table);
+	return inherit_space(model, child, parent, event);
+}
+
+int process_execed(struct model *model, struct process *process, const struct event_process_execed *event)
+{
+	struct address_space *space;
+	struct fd_table *table = points_table_find(model, event->table);
+	int error;
+
+	memcpy(process->comm, event->comm, sizeof(process->comm));
+	process->exe = event->exe;
+	process->fd_limit = event->fd_limit;
+	process->image_ns = event->header.time_ns;
+	process->mark = SHUTDOWN_NONE;
+	if (!process->parent)
+		process->parent_id = event->parent_id;
+	left_open_clear(process);
+	if (table != process->table || !table) {
+		/* The table was shared: exec made a copy, which its numbers fill (kernel/fork.c, unshare_files). */
+		struct fd_table *shared = process->table;
+
+		if (shared)
+			shared->holders++;
+		error = points_table_new(model, event->table, &table);
+		if (!error)
+			give_table(model, process, table);
+		for (size_t fd = 0; !error && shared && fd < shared->capacity; fd++) {
+			struct handle *handle = shared->slots[fd].handle;
+
+			if (!handle)
+				continue;
+			handle->references++;
+			error = points_put(model, table, (int)fd, handle, true);
+		}
+		points_table_release(model, shared);
+		if (error)
+			return error;
+	}
+	error = ranges_space_new(model, event->space, &space);
+	if (!error)
+		give_space(model, process, space);
+	return error;
+}
+
+int process_arguments(struct process *process, const struct event_process_arguments *event)
+{
+	char *arguments = malloc(event->bytes + 1);
+
+	if (!arguments)
+		return -ENOMEM;
+	memcpy(arguments, event->arguments, event->bytes);
+	arguments[event->bytes] = '\0';
+	free(process->arguments);
+	process->arguments = arguments;
+	process->argument_bytes = event->bytes + 1;
+	return 0;
+}
+
+int process_marked(struct model *model, struct process *process, const struct event_mark *event)
+{
+	process->mark = event->mark;
+	process->mark_ns = event->header.time_ns;
+	process->vmas = event->vmas;
+	process->fd_limit = event->fd_limit;
+	return left_open_take(model, process);
+}
+
+int process_exited(struct model *model, struct process *process, const struct event_process_exited *event)
+{
+	process->status = event->status;
+	process->fd_limit = event->fd_limit;
+	return end(model, process, event->header.time_ns);
+}
+
+/* A number that nobody was seen to make. */
+static int put_unseen(struct model *model, struct process *process, struct fd_table *table,
+		      const struct table_entry *entry, bool inherited)
+{
+	struct maker maker = {
+		.made_ns = process->image_ns,
+		.origin = inherited ? HANDLE_ORIGIN_INHERITED : HANDLE_ORIGIN_UNSEEN,
+		.type = kinds_type_of_mode(entry->mode),
+		.thread_id = process->process_id,
+	};
+	struct handle *handle = points_handle_new(&maker, entry->file, 0, (uint16_t)entry->mode);
+
+	if (!handle)
+		return -ENOMEM;
+	handle->blamed = !inherited;
+	if (!inherited)
+		model->counters.reconciled++;
+	return points_put(model, table, entry->fd, handle, inherited);
+}
+
+/* A forked child's number: the parent's handle of the same file, else one that the parent's own event has not told of
+ * yet or that was closed meanwhile. */
+static int put_forked(struct model *model, struct process *child, struct fd_table *table,
+		      const struct table_entry *entry)
+{
+	const struct point_slot *slot = NULL;
+
+	if (child->parent && child->parent->table)
+		slot = points_slot(child->parent->table, entry->fd);
+	if (slot && slot->handle && slot->handle->file == entry->file) {
+		slot->handle->references++;
+		return points_put(model, table, entry->fd, slot->handle, true);
+	}
+	return put_unseen(model, child, table, entry, true);
+}
+
+static int apply_numbers(struct model *model, struct process *process, struct fd_table *table, enum table_cause cause)
+{
+	size_t next = 0;
+	int error = 0;
+
+	/* Both are in order of number. */
+	for (size_t fd = 0; fd < table->capacity; fd++) {
+		struct point_slot *slot = &table->slots[fd];
+
+		while (next < table->number_count && (size_t)table->numbers[next].fd < fd)
+			next++;
+		if (!slot->handle || (next < table->number_count && (size_t)table->numbers[next].fd == fd))
+			continue;
+		/* exec closes by close-on-exec, unshare drops: elsewhere the kernel does not have what we have. */
+		if (cause == TABLE_EXITED)
+			model->counters.drift++;
+		(void)points_release(model, table, (int)fd);
+	}
+	for (size_t i = 0; i < table->number_count && !error; i++) {
+		const struct table_entry *entry = &table->numbers[i];
+		const struct point_slot *slot = points_slot(table, entry->fd);
+
+		if (slot && slot->handle && slot->handle->file == entry->file)
+			continue;
+		if (cause == TABLE_FORKED)
+			error = put_forked(model, process, table, entry);
+		else
+			error = put_unseen(model, process, table, entry, process->root);
+		if (error == -ENOSPC)
+			error = 0;
+	}
+	if (cause == TABLE_EXECED)
+		process->root = false;
+	return error;
+}
+
+int process_table_numbers(struct model *model, struct process *process, const struct event_table_numbers *event)
+{
+	struct fd_table *table;
+	int error = process_table(model, process, event->table, &table);
+
+	if (error)
+		return error;
+	if (event->first)
+		table->number_count = 0;
+	error = model_grow((void **)&table->numbers, &table->number_capacity, table->number_count + event->count,
+			   sizeof(table->numbers[0]));
+	if (error)
+		return error;
+	memcpy(table->numbers + table->number_count, event->entries, event->count * sizeof(event->entries[0]));
+	table->number_count += event->count;
+	if (!event->last)
+		return 0;
+	error = apply_numbers(model, process, table, event->cause);
+	free(table->numbers);
+	table->numbers = NULL;
+	table->number_count = table->number_capacity = 0;
+	return error;
+}

@@ -1,0 +1,91 @@
+/*
+ * Address spaces: which addresses are mapped by whom. Ranges split, shrink, grow, move and are overlaid.
+ * A fork shares the whole set until one side changes.
+ */
+#ifndef LEFTOPEN_MODEL_RANGES_H
+#define LEFTOPEN_MODEL_RANGES_H
+
+#include <bsd/sys/cdefs.h>
+#include <bsd/sys/tree.h>
+
+#include "model/internal.h"
+
+struct range {
+	uint64_t start, end;
+	struct maker maker;
+	struct file_key file; /* inode 0: anonymous */
+	uint64_t file_offset;
+	uint64_t space_generation; /* in which it was made: in another space it is inherited */
+	enum handle_category category;
+	struct left_open *left_open; /* NULL: not in a left-open set */
+	RB_ENTRY(range) node;
+};
+
+struct range_set;
+
+struct address_space {
+	uint64_t pointer;
+	uint64_t generation;
+	uint32_t holders;
+	struct range_set *ranges;
+	struct transit *transits; /* ranges on their way, see below */
+	uint64_t peak;
+	UT_hash_handle hh; /* by pointer */
+};
+
+/** Makes an empty space; as points_table_new(). @return 0, or -ENOMEM */
+int ranges_space_new(struct model *model, uint64_t pointer, struct address_space **ret_space);
+
+/** @return the space, or NULL: no space of that pointer is known */
+struct address_space *ranges_space_find(const struct model *model, uint64_t pointer);
+
+/** Makes `child` hold what `parent` holds, as fork does. */
+void ranges_space_copy(struct model *model, struct address_space *child, struct address_space *parent);
+
+/** A process lets go of its space; the last one frees it. NULL-safe. */
+void ranges_space_release(struct model *model, struct address_space *space);
+
+uint64_t ranges_count(const struct address_space *space);
+uint64_t ranges_bytes(const struct address_space *space);
+
+/**
+ * Maps a range: what was mapped at its addresses before is released (MAP_FIXED; anywhere else the kernel gave
+ * addresses that were free).
+ * @param range copied; its start, end, maker, file, file_offset, category
+ * @return 0; -ENOMEM; -ENOSPC: a maximum is reached
+ */
+int ranges_map(struct model *model, struct address_space *space, const struct range *range);
+
+/**
+ * Unmaps addresses: a range in their middle splits. The pieces are kept under the thread's id until its next call that
+ * changes mappings, in case this one fails.
+ * @return 0, or -ENOMEM
+ */
+int ranges_unmap(struct model *model, struct address_space *space, uint64_t start, uint64_t end, uint32_t thread_id);
+
+/** The thread's last ranges_unmap() failed: its pieces are there again. @return 0, or -ENOMEM */
+int ranges_unmap_failed(struct model *model, struct address_space *space, uint32_t thread_id);
+
+/** mremap(2) began: the range is in transit, and nobody else's mapping is taken for it. @return 0, or -ENOMEM */
+int ranges_move_begin(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
+		      uint32_t thread_id);
+
+/**
+ * mremap(2) came back.
+ * @param maker used where it duplicated a shared mapping (old length 0)
+ * @return 0, -ENOMEM or -ENOSPC
+ * @source mremap(2); mm/mremap.c
+ */
+int ranges_move_end(struct model *model, struct address_space *space, const struct event_map_moved *event,
+		    const struct maker *maker);
+
+typedef int (*ranges_visit_fn)(void *context, struct range *range);
+
+/** Visits every range, lowest first; after it the ranges may be written to (a shared set is copied before).
+ * @return 0, -ENOMEM, or what the visitor returned other than 0 */
+int ranges_visit(struct model *model, struct address_space *space, ranges_visit_fn visit, void *context);
+
+/** No range is in a left-open set any more: its process is gone, and a child may go on sharing the ranges. */
+void ranges_forget_left_open(struct address_space *space);
+
+#endif

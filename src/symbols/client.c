@@ -1,0 +1,207 @@
+/*
+ * Names for snapshots. See client.h.
+ */
+#include "symbols/client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "base/arena.h"
+#include "symbols/mapped_files.h"
+#include "symbols/native.h"
+#include "symbols/python_codes.h"
+
+struct known_object {
+	struct file_key key;
+	struct native_object *object; /* NULL: it cannot be read */
+	UT_hash_handle hh;
+};
+
+struct symbols {
+	struct mapped_files *files;
+	const struct python_codes *codes;
+	const struct room_rules *rules;
+	struct known_object *objects;
+	bool show_progress;
+	bool progress_shown;
+	struct timespec started;
+};
+
+int symbols_new(struct mapped_files *files, const struct python_codes *codes, const struct room_rules *rules,
+		bool show_progress, struct symbols **ret_symbols)
+{
+	struct symbols *symbols = calloc(1, sizeof(*symbols));
+
+	if (!symbols)
+		return -ENOMEM;
+	symbols->files = files;
+	symbols->codes = codes;
+	symbols->rules = rules;
+	symbols->show_progress = show_progress;
+	*ret_symbols = symbols;
+	return 0;
+}
+
+void symbols_free(struct symbols *symbols)
+{
+	struct known_object *known, *next;
+
+	if (!symbols)
+		return;
+	HASH_ITER(hh, symbols->objects, known, next)
+	{
+		HASH_DEL(symbols->objects, known);
+		native_object_free(known->object);
+		free(known);
+	}
+	free(symbols);
+}
+
+/* @return the file's object, or NULL: it cannot be read (asked once) */
+static struct native_object *find_object(struct symbols *symbols, const struct file_key *key, const char *path)
+{
+	struct known_object *known;
+	int fd;
+
+	HASH_FIND(hh, symbols->objects, key, sizeof(*key), known);
+	if (known)
+		return known->object;
+	known = calloc(1, sizeof(*known));
+	if (!known)
+		return NULL;
+	known->key = *key;
+	if (mapped_files_fd(symbols->files, key, &fd) || native_object_open(path, fd, &known->object))
+		known->object = NULL;
+	HASH_ADD(hh, symbols->objects, key, sizeof(known->key), known);
+	return known->object;
+}
+
+static int unnamed(struct arena *arena, const char *path, const struct stack_frame *frame, enum frame_room room,
+		   struct snapshot_frame **ret_frames, size_t *ret_count)
+{
+	struct snapshot_frame *named = arena_alloc(arena, sizeof(*named));
+
+	if (!named)
+		return -ENOMEM;
+	*named = (struct snapshot_frame){
+		.function = "",
+		.module = path,
+		.file = "",
+		.offset = frame->position,
+		.language = frame->file.inode ? LANGUAGE_NATIVE : LANGUAGE_JIT,
+		.room = room,
+	};
+	*ret_frames = named;
+	*ret_count = 1;
+	return 0;
+}
+
+static int name_native(void *context, struct arena *arena, const struct stack_frame *frame, bool is_return_address,
+		       struct snapshot_frame **ret_frames, size_t *ret_count)
+{
+	struct symbols *symbols = context;
+	const char *path = frame->file.inode ? mapped_files_path(symbols->files, &frame->file) : NULL;
+	char *module = arena_strdup(arena, path ? path : "");
+	enum frame_room room = path ? rooms_of_native(symbols->rules, path) : ROOM_RUNTIME;
+	struct native_object *object = path ? find_object(symbols, &frame->file, path) : NULL;
+	struct native_name *names = NULL;
+	struct snapshot_frame *frames;
+	size_t count = 0;
+	int error = -ENOENT;
+
+	if (!module)
+		return -ENOMEM;
+	if (object)
+		error = native_object_name(object, frame->position, is_return_address, &names, &count);
+	if (error == -ENOMEM)
+		return error;
+	if (error || !count)
+		return unnamed(arena, module, frame, room, ret_frames, ret_count);
+	frames = arena_alloc(arena, count * sizeof(*frames));
+	for (size_t i = 0; frames && i < count; i++) {
+		frames[i] = (struct snapshot_frame){
+			.function = arena_strdup(arena, names[i].function),
+			.module = module,
+			.file = arena_strdup(arena, names[i].file),
+			.line = names[i].line,
+			.offset = frame->position,
+			.language = LANGUAGE_NATIVE,
+			.room = room,
+			.inlined = names[i].inlined,
+		};
+		if (!frames[i].function || !frames[i].file)
+			frames = NULL;
+	}
+	native_names_free(names, count);
+	*ret_frames = frames;
+	*ret_count = count;
+	return frames ? 0 : -ENOMEM;
+}
+
+static int name_python(void *context, struct arena *arena, const struct stack_frame *frame,
+		       struct snapshot_frame *ret_frame)
+{
+	struct symbols *symbols = context;
+	struct python_name name = { .function = "", .file = "", .line = 0 };
+
+	/* A code object that was lost is counted where it was; its frame stays, without a name. */
+	(void)python_codes_name(symbols->codes, frame->code, (int32_t)frame->position, &name);
+	*ret_frame = (struct snapshot_frame){
+		.function = arena_strdup(arena, name.function),
+		.module = "",
+		.file = arena_strdup(arena, name.file),
+		.line = name.line,
+		.offset = frame->position,
+		.language = LANGUAGE_PYTHON,
+		.room = name.file[0] ? rooms_of_python(symbols->rules, name.file) : ROOM_RUNTIME,
+	};
+	return ret_frame->function && ret_frame->file ? 0 : -ENOMEM;
+}
+
+static const char *read_target(void *context, struct arena *arena, uint32_t process_id, int fd)
+{
+	char link[64], target[4096];
+	ssize_t length;
+
+	(void)context;
+	(void)snprintf(link, sizeof(link), "/proc/%u/fd/%d", process_id, fd);
+	length = readlink(link, target, sizeof(target) - 1);
+	if (length < 0)
+		return NULL;
+	target[length] = '\0';
+	return arena_strdup(arena, target);
+}
+
+static void show_progress(void *context, size_t done, size_t total)
+{
+	struct symbols *symbols = context;
+	struct timespec now;
+
+	if (!symbols->show_progress)
+		return;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!done)
+		symbols->started = now;
+	if (now.tv_sec - symbols->started.tv_sec < 2 && !symbols->progress_shown)
+		return;
+	if (done % 64 && done + 1 != total)
+		return;
+	symbols->progress_shown = true;
+	(void)fprintf(stderr, "\rleftopen: naming stack %zu of %zu%s", done + 1, total, done + 1 == total ? "\n" : "");
+}
+
+struct namer symbols_namer(struct symbols *symbols)
+{
+	return (struct namer){
+		.context = symbols,
+		.native = name_native,
+		.python = name_python,
+		.target = read_target,
+		.progress = show_progress,
+	};
+}

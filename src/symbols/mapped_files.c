@@ -1,0 +1,145 @@
+/*
+ * Files that processes map. See mapped_files.h.
+ */
+#include "symbols/mapped_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "base/fd.h"
+
+struct mapped_file {
+	struct file_key key;
+	char *path;
+	int fd; /* -1: not open */
+	UT_hash_handle hh;
+};
+
+struct mapped_files {
+	struct mapped_file *by_key;
+	size_t open_count;
+};
+
+int mapped_files_new(struct mapped_files **ret_files)
+{
+	struct mapped_files *files = calloc(1, sizeof(*files));
+
+	if (!files)
+		return -ENOMEM;
+	*ret_files = files;
+	return 0;
+}
+
+void mapped_files_free(struct mapped_files *files)
+{
+	struct mapped_file *file, *next;
+
+	if (!files)
+		return;
+	HASH_ITER(hh, files->by_key, file, next)
+	{
+		HASH_DEL(files->by_key, file);
+		fd_close(&file->fd);
+		free(file->path);
+		free(file);
+	}
+	free(files);
+}
+
+static struct mapped_file *find(const struct mapped_files *files, const struct file_key *key)
+{
+	struct mapped_file *file;
+
+	HASH_FIND(hh, files->by_key, key, sizeof(*key), file);
+	return file;
+}
+
+/* @return descriptor of the regular file of that inode, or -errno */
+static int open_regular(const char *path, uint64_t inode)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat status;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &status) || !S_ISREG(status.st_mode) || status.st_ino != inode) {
+		fd_close(&fd);
+		return -ESTALE;
+	}
+	return fd;
+}
+
+static int open_mapped(const struct event_file *event, const char *path)
+{
+	char link[80];
+	int fd;
+
+	if (event->cause == FILE_EXECED)
+		(void)snprintf(link, sizeof(link), "/proc/%u/exe", event->header.process_id);
+	else
+		(void)snprintf(link, sizeof(link), "/proc/%u/map_files/%llx-%llx", event->header.process_id,
+			       (unsigned long long)event->address,
+			       (unsigned long long)(event->address + event->length_bytes));
+	fd = open_regular(link, event->key.inode);
+	return fd >= 0 ? fd : open_regular(path, event->key.inode);
+}
+
+int mapped_files_add(struct mapped_files *files, const struct event_file *event, const char *path)
+{
+	struct mapped_file *file = find(files, &event->key);
+
+	if (file)
+		return 0;
+	if (HASH_COUNT(files->by_key) >= MAPPED_FILES_MAX)
+		return -ENOSPC;
+	file = calloc(1, sizeof(*file));
+	if (!file)
+		return -ENOMEM;
+	file->key = event->key;
+	file->fd = -1;
+	file->path = strdup(path);
+	if (!file->path) {
+		free(file);
+		return -ENOMEM;
+	}
+	if (event->executable && files->open_count < MAPPED_FILES_OPEN_MAX) {
+		file->fd = open_mapped(event, path);
+		if (file->fd >= 0)
+			files->open_count++;
+		else
+			file->fd = -1;
+	}
+	HASH_ADD(hh, files->by_key, key, sizeof(file->key), file);
+	return 0;
+}
+
+const char *mapped_files_path(const struct mapped_files *files, const struct file_key *key)
+{
+	const struct mapped_file *file = find(files, key);
+
+	return file ? file->path : NULL;
+}
+
+int mapped_files_fd(struct mapped_files *files, const struct file_key *key, int *ret_fd)
+{
+	struct mapped_file *file = find(files, key);
+
+	if (!file)
+		return -ENOENT;
+	if (file->fd < 0) {
+		int fd = open_regular(file->path, key->inode);
+
+		if (fd < 0)
+			return fd;
+		file->fd = fd;
+		files->open_count++;
+	}
+	*ret_fd = file->fd;
+	return 0;
+}

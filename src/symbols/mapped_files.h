@@ -1,0 +1,44 @@
+/*
+ * Files that processes map, by the kernel's key: their paths, and descriptors to read them by when their process is
+ * gone. Paths come from the kernel; files are anybody's.
+ */
+#ifndef LEFTOPEN_SYMBOLS_MAPPED_FILES_H
+#define LEFTOPEN_SYMBOLS_MAPPED_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "event_abi.h"
+
+/* Descriptors that are kept open; beyond it a file is opened by its path when it is named. */
+#define MAPPED_FILES_OPEN_MAX 512
+/* Files that are remembered; beyond it frames in further ones stay without a name, counted. */
+#define MAPPED_FILES_MAX 65536
+
+struct mapped_files;
+
+/** @return 0, or -ENOMEM */
+int mapped_files_new(struct mapped_files **ret_files);
+/** Closes and frees all. NULL-safe. */
+void mapped_files_free(struct mapped_files *files);
+
+/**
+ * Remembers a file and, where it was mapped to run, opens it: through its process's /proc entry while that lives,
+ * else by its path. Opens regular files only and never waits for a FIFO.
+ * @param path absolute, as the kernel walked it
+ * @return 0, also for a file that is known or cannot be opened; -ENOSPC: MAPPED_FILES_MAX are known; -ENOMEM
+ */
+int mapped_files_add(struct mapped_files *files, const struct event_file *event, const char *path);
+
+/** @return the path, owned by `files`, or NULL: that file was not seen */
+const char *mapped_files_path(const struct mapped_files *files, const struct file_key *key);
+
+/**
+ * A descriptor to read the file by, opened by its path where none is kept.
+ * @param ret_fd owned by `files`
+ * @return 0; -ENOENT: never seen; -errno of open(2)
+ */
+int mapped_files_fd(struct mapped_files *files, const struct file_key *key, int *ret_fd);
+
+#endif

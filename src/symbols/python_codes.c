@@ -1,0 +1,114 @@
+/*
+ * CPython's code objects. See python_codes.h.
+ */
+#include "symbols/python_codes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "unwind/python_layout.h"
+
+struct python_code {
+	uint64_t id;
+	char *function, *file;
+	int32_t first_line;
+	uint32_t minor;
+	UT_hash_handle hh;
+	uint32_t line_table_bytes;
+	uint8_t line_table[];
+};
+
+struct python_codes {
+	struct python_code *by_id;
+};
+
+int python_codes_new(struct python_codes **ret_codes)
+{
+	struct python_codes *codes = calloc(1, sizeof(*codes));
+
+	if (!codes)
+		return -ENOMEM;
+	*ret_codes = codes;
+	return 0;
+}
+
+static void code_free(struct python_code *code)
+{
+	free(code->function);
+	free(code->file);
+	free(code);
+}
+
+void python_codes_free(struct python_codes *codes)
+{
+	struct python_code *code, *next;
+
+	if (!codes)
+		return;
+	HASH_ITER(hh, codes->by_id, code, next)
+	{
+		HASH_DEL(codes->by_id, code);
+		code_free(code);
+	}
+	free(codes);
+}
+
+static struct python_code *find(const struct python_codes *codes, uint64_t id)
+{
+	struct python_code *code;
+
+	HASH_FIND(hh, codes->by_id, &id, sizeof(id), code);
+	return code;
+}
+
+int python_codes_add(struct python_codes *codes, const struct event_python_code *event)
+{
+	uint32_t sent = event->header.size_bytes - offsetof(struct event_python_code, line_table);
+	uint32_t bytes = event->line_table_bytes < sent ? event->line_table_bytes : sent;
+	struct python_code *code;
+
+	if (find(codes, event->id))
+		return 0;
+	if (HASH_COUNT(codes->by_id) >= PYTHON_CODES_MAX)
+		return -ENOSPC;
+	if (event->faults & PYTHON_CODE_FAULT_LINE_TABLE)
+		bytes = 0;
+	code = malloc(sizeof(*code) + bytes);
+	if (!code)
+		return -ENOMEM;
+	code->id = event->id;
+	code->first_line = event->first_line;
+	code->minor = event->minor_version;
+	code->line_table_bytes = bytes;
+	memcpy(code->line_table, event->line_table, bytes);
+	code->file = event->faults & PYTHON_CODE_FAULT_FILENAME
+			     ? strdup("")
+			     : python_string_decode(event->filename, sizeof(event->filename), event->filename_length,
+						    event->filename_kind);
+	code->function = event->faults & PYTHON_CODE_FAULT_QUALNAME
+				 ? strdup("")
+				 : python_string_decode(event->qualname, sizeof(event->qualname),
+							event->qualname_length, event->qualname_kind);
+	if (!code->file || !code->function) {
+		code_free(code);
+		return -ENOMEM;
+	}
+	HASH_ADD(hh, codes->by_id, id, sizeof(code->id), code);
+	return 0;
+}
+
+int python_codes_name(const struct python_codes *codes, uint64_t id, int32_t offset, struct python_name *ret_name)
+{
+	const struct python_code *code = find(codes, id);
+
+	if (!code)
+		return -ENOENT;
+	ret_name->function = code->function;
+	ret_name->file = code->file;
+	ret_name->line = code->line_table_bytes ? python_line_find(code->minor, code->first_line, code->line_table,
+								    code->line_table_bytes, offset)
+						: 0;
+	return 0;
+}

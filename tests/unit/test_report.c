@@ -1,0 +1,287 @@
+/*
+ * The reports, from made-up snapshots: texts against golden files, JSON against its schema and the snapshot.
+ *
+ * LEFTOPEN_GOLDEN=write in the environment writes the golden files anew instead of comparing with them: look
+ * at what `git diff tests/golden` says afterwards.
+ */
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "report/report.h"
+#include "snapshot_fixture.h"
+
+#ifndef SOURCE_DIR
+#error "SOURCE_DIR must be the repository's folder as a string"
+#endif
+
+static const struct report_options plain = {.color = false};
+
+struct output {
+	char *bytes;
+	size_t length;
+};
+
+static struct output render(const char *format, const struct snapshot *snapshot,
+                            const struct report_options *options)
+{
+	struct output output = {0};
+	FILE *stream = open_memstream(&output.bytes, &output.length);
+
+	cr_assert_not_null(stream);
+	cr_assert_eq(report_find(format)->write(snapshot, options, stream), 0);
+	cr_assert_eq(fclose(stream), 0);
+	return output;
+}
+
+/* Writes bytes to a new file under /tmp. */
+static void write_temporary(char path[64], const struct output *output)
+{
+	int fd;
+
+	strcpy(path, "/tmp/leftopen-report-XXXXXX");
+	fd = mkstemp(path);
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(write(fd, output->bytes, output->length), (ssize_t)output->length);
+	cr_assert_eq(close(fd), 0);
+}
+
+/* Runs a command and prints what it says where it fails. @return whether it succeeded */
+static bool run_command(const char *command)
+{
+	FILE *pipe = popen(command, "re");
+	char line[4096];
+	bool succeeded;
+	size_t length = 0;
+	char *said = NULL;
+	FILE *memory = open_memstream(&said, &length);
+
+	cr_assert_not_null(pipe);
+	cr_assert_not_null(memory);
+	while (fgets(line, sizeof(line), pipe))
+		fputs(line, memory);
+	cr_assert_eq(fclose(memory), 0);
+	succeeded = pclose(pipe) == 0;
+	if (!succeeded)
+		cr_log_error("%s\n%s", command, said);
+	free(said);
+	return succeeded;
+}
+
+static void check_golden(const char *name, const struct output *output)
+{
+	const char *mode = getenv("LEFTOPEN_GOLDEN");
+	char golden[512], actual[64], command[1024];
+
+	(void)snprintf(golden, sizeof(golden), "%s/tests/golden/%s.txt", SOURCE_DIR, name);
+	if (mode && strcmp(mode, "write") == 0) {
+		FILE *file = fopen(golden, "we");
+
+		cr_assert_not_null(file);
+		cr_assert_eq(fwrite(output->bytes, 1, output->length, file), output->length);
+		cr_assert_eq(fclose(file), 0);
+		return;
+	}
+	write_temporary(actual, output);
+	(void)snprintf(command, sizeof(command), "diff -u '%s' '%s' 2>&1", golden, actual);
+	cr_expect(run_command(command), "%s differs", golden);
+	(void)unlink(actual);
+}
+
+/* Independent of the code under test: jansson takes valid UTF-8 alone. */
+static bool is_utf8(const struct output *output)
+{
+	json_t *string = json_stringn(output->bytes, output->length);
+	bool valid = string != NULL;
+
+	json_decref(string);
+	return valid;
+}
+
+static bool has_control(const struct output *output)
+{
+	static const char *const wide[] = {"\xc2\x9b", "\xe2\x80\xae", "\xe2\x81\xa9", "\xe2\x80\xa8"};
+
+	for (size_t i = 0; i < output->length; i++) {
+		unsigned char byte = (unsigned char)output->bytes[i];
+
+		if ((byte < 0x20 && byte != '\n') || byte == 0x7f)
+			return true;
+	}
+	for (size_t i = 0; i < sizeof(wide) / sizeof(wide[0]); i++) {
+		if (strstr(output->bytes, wide[i]))
+			return true;
+	}
+	return false;
+}
+
+Test(report, text_golden)
+{
+	for (const struct snapshot_fixture *fixture = snapshot_fixtures; fixture->name; fixture++) {
+		struct snapshot *snapshot = fixture->build();
+		struct output output = render("text", snapshot, &plain);
+		char name[128];
+
+		(void)snprintf(name, sizeof(name), "report_%s", fixture->name);
+		check_golden(name, &output);
+		free(output.bytes);
+		snapshot_free(snapshot);
+	}
+}
+
+Test(report, text_golden_options)
+{
+	static const struct {
+		const char *name;
+		const char *fixture;
+		struct report_options options;
+	} cases[] = {
+	        {"report_several_verbose", "several", {.verbose = true}},
+	        {"report_merged_verbose", "merged", {.verbose = true}},
+	        {"report_several_quiet", "several", {.quiet = true}},
+	        {"report_left_open_quiet", "left_open", {.quiet = true}},
+	        {"report_incomplete_quiet", "incomplete", {.quiet = true}},
+	        {"report_several_color", "several", {.color = true}},
+	        {"report_left_open_color", "left_open", {.color = true}},
+	        {"report_several_top", "several", {.top = 2}},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct snapshot *snapshot = snapshot_fixture_build(cases[i].fixture);
+		struct output output = render("text", snapshot, &cases[i].options);
+
+		check_golden(cases[i].name, &output);
+		free(output.bytes);
+		snapshot_free(snapshot);
+	}
+}
+
+Test(report, text_quiet_says_nothing_of_nothing)
+{
+	static const char *const fixtures[] = {"no_leak", "zero", "survivors"};
+	const struct report_options quiet = {.quiet = true};
+
+	for (size_t i = 0; i < sizeof(fixtures) / sizeof(fixtures[0]); i++) {
+		struct snapshot *snapshot = snapshot_fixture_build(fixtures[i]);
+		struct output output = render("text", snapshot, &quiet);
+
+		cr_expect_eq(output.length, 0, "%s: %s", fixtures[i], output.bytes);
+		free(output.bytes);
+		snapshot_free(snapshot);
+	}
+}
+
+Test(report, text_incomplete_never_reads_as_clean)
+{
+	for (const struct snapshot_fixture *fixture = snapshot_fixtures; fixture->name; fixture++) {
+		struct snapshot *snapshot = fixture->build();
+		struct output output;
+
+		snapshot->completeness.complete = false;
+		output = render("text", snapshot, &plain);
+		cr_expect_not(strncmp(output.bytes, "leftopen: no leak:", 18) == 0, "%s", fixture->name);
+		*strchr(output.bytes, '\n') = '\0';
+		cr_expect_not_null(strstr(output.bytes, "not followed completely"), "%s: %s", fixture->name,
+		                   output.bytes);
+		free(output.bytes);
+		snapshot_free(snapshot);
+	}
+}
+
+Test(report, text_is_safe_to_show)
+{
+	const struct report_options variants[] = {{0}, {.verbose = true}, {.quiet = true}, {.top = 1}};
+
+	for (const struct snapshot_fixture *fixture = snapshot_fixtures; fixture->name; fixture++) {
+		struct snapshot *snapshot = fixture->build();
+
+		for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {
+			struct output output = render("text", snapshot, &variants[i]);
+
+			cr_expect_not(has_control(&output), "%s", fixture->name);
+			cr_expect(is_utf8(&output), "%s", fixture->name);
+			free(output.bytes);
+		}
+		snapshot_free(snapshot);
+	}
+}
+
+/* With colours, escape sequences are ours alone: taken away, the text is that without colours. */
+Test(report, text_color_adds_nothing_else)
+{
+	static const char *const sequences[] = {"\033[1;31m", "\033[33m", "\033[2m", "\033[0m"};
+	const struct report_options color = {.color = true};
+
+	for (const struct snapshot_fixture *fixture = snapshot_fixtures; fixture->name; fixture++) {
+		struct snapshot *snapshot = fixture->build();
+		struct output colored = render("text", snapshot, &color),
+		              bare = render("text", snapshot, &plain);
+
+		for (size_t i = 0; i < sizeof(sequences) / sizeof(sequences[0]); i++) {
+			size_t length = strlen(sequences[i]);
+
+			for (char *at; (at = strstr(colored.bytes, sequences[i])) != NULL;)
+				memmove(at, at + length, strlen(at + length) + 1);
+		}
+		cr_expect_str_eq(colored.bytes, bare.bytes, "%s", fixture->name);
+		free(colored.bytes);
+		free(bare.bytes);
+		snapshot_free(snapshot);
+	}
+}
+
+Test(report, full_device)
+{
+	for (const struct report_format *format = report_formats; format->name; format++) {
+		struct snapshot *snapshot = snapshot_fixture_build("several");
+		FILE *stream = fopen("/dev/full", "we");
+
+		cr_assert_not_null(stream);
+		cr_expect_eq(format->write(snapshot, &plain, stream), -ENOSPC, "%s", format->name);
+		(void)fclose(stream); /* says again that the device is full */
+		snapshot_free(snapshot);
+	}
+}
+
+Test(report, registry)
+{
+	cr_assert_str_eq(report_find("text")->name, "text");
+	cr_assert_str_eq(report_find("json")->name, "json");
+	cr_assert_null(report_find("tex"));
+	cr_assert_null(report_find(""));
+	for (const struct report_format *format = report_formats; format->name; format++) {
+		cr_assert_not_null(format->help);
+		cr_assert_eq(report_find(format->name), format);
+	}
+}
+
+Test(report, snapshot_names)
+{
+	cr_assert_str_eq(verdict_name(VERDICT_LEFT_OPEN), "left-open");
+	cr_assert_str_eq(category_name(CATEGORY_THREAD_STACK), "thread-stack");
+	cr_assert_str_eq(language_name(LANGUAGE_JIT), "jit");
+	cr_assert_str_eq(shutdown_mark_name(SHUTDOWN_NONE), "live");
+	cr_assert_null(verdict_name(VERDICT_COUNT));
+	cr_assert_null(category_name(CATEGORY_COUNT));
+	cr_assert_null(language_name(LANGUAGE_COUNT));
+	cr_assert_null(shutdown_mark_name(SHUTDOWN_COUNT));
+	snapshot_free(NULL);
+}
+
+Test(report, snapshot_stacks)
+{
+	struct snapshot *snapshot = snapshot_fixture_build("several");
+
+	for (size_t i = 0; i < snapshot->stack_count; i++)
+		cr_assert_eq(snapshot_find_stack(snapshot, snapshot->stacks[i].id), &snapshot->stacks[i]);
+	cr_assert_null(snapshot_find_stack(snapshot, 0));
+	snapshot_free(snapshot);
+}
