@@ -55,23 +55,22 @@ int enter_exit_group(struct trace_event_raw_sys_enter *ctx)
 static const char pytest_variable[] = "PYTEST_CURRENT_TEST";
 #define PYTEST_VARIABLE_LENGTH (sizeof(pytest_variable) - 1)
 
-/* @param value address of the test's name, 0: no test runs now */
 static __always_inline int test_announced(struct followed_process *process, u64 value)
 {
 	struct walk_scratch *scratch = walk_scratch_borrow();
 	struct event_test *event;
-	long length = 1;
+	long length;
 	u32 bytes;
 
 	if (!scratch)
 		return 0;
 	event = &scratch->test;
-	event->name[0] = 0;
 	event->reserved = 0;
-	if (value)
-		length = bpf_probe_read_user_str(event->name, sizeof(event->name), (void *)value);
-	if (length < 1)
-		length = 1;
+	length = bpf_probe_read_user_str(event->name, sizeof(event->name), (void *)value);
+	if (length < 1) {
+		walk_scratch_return(scratch);
+		return 0;
+	}
 	event->bytes = length;
 	bytes = offsetof(struct event_test, name) + (u32)length;
 	fill_header(&event->header, EVENT_TEST, bytes, process);
@@ -116,16 +115,5 @@ int mark_putenv(struct pt_regs *ctx)
 
 	if (process && names_test(ctx->di, &after) && after == '=')
 		test_announced(process, ctx->di + PYTEST_VARIABLE_LENGTH + 1);
-	return 0;
-}
-
-SEC("uprobe")
-int mark_unsetenv(struct pt_regs *ctx)
-{
-	struct followed_process *process = followed_current();
-	char after;
-
-	if (process && names_test(ctx->di, &after) && !after)
-		test_announced(process, 0);
 	return 0;
 }

@@ -18,18 +18,18 @@
 #define STACK_NATIVE_MAX 64
 /* A path is sent as names, innermost first; PATH_MAX of them in bytes, NAME_MAX + 1 each. */
 #define PATH_NAMES_BYTES 4096
-#define PATH_NAME_MAX	 256
-#define PATH_DEPTH_MAX	 40
+#define PATH_NAME_MAX    256
+#define PATH_DEPTH_MAX   40
 /* A table's numbers are sent in chunks. */
 #define TABLE_CHUNK_MAX 128
 /* What is shown of a command line. */
 #define ARGUMENTS_BYTES 4096
 /* CPython: 2 of 93,000 standard library code objects have a larger line table (facts: python frames). */
-#define PYTHON_FILENAME_BYTES	512
-#define PYTHON_QUALNAME_BYTES	256
+#define PYTHON_FILENAME_BYTES   512
+#define PYTHON_QUALNAME_BYTES   256
 #define PYTHON_LINE_TABLE_BYTES 16384
-#define TEST_NAME_BYTES		512
-#define COMM_BYTES		16
+#define TEST_NAME_BYTES         512
+#define COMM_BYTES              16
 
 enum event_type {
 	EVENT_FD_MADE = 1,
@@ -68,7 +68,7 @@ struct event_header {
 	__u16 type;
 	__u16 reserved;
 	__u32 size_bytes; /* of the whole event, this header included */
-	__u64 time_ns;	  /* CLOCK_BOOTTIME */
+	__u64 time_ns;    /* CLOCK_BOOTTIME */
 	__u32 process_id; /* tgid in the initial pid namespace */
 	__u32 thread_id;
 	__u64 process_start_ns; /* the leader's start_boottime */
@@ -92,8 +92,8 @@ struct event_fd_made {
 	__u64 inode;
 	__s32 fd;
 	__s32 source_fd; /* that was copied, or -1 */
-	__u16 origin;	 /* enum handle_origin */
-	__u16 mode;	 /* i_mode */
+	__u16 origin;    /* enum handle_origin */
+	__u16 mode;      /* i_mode */
 	__u32 reserved;
 };
 EVENT_ASSERT_SIZE(struct event_fd_made, 80);
@@ -132,7 +132,7 @@ EVENT_ASSERT_SIZE(struct event_socket, 48);
 enum path_state {
 	PATH_COMPLETE = 0,
 	PATH_TRUNCATED, /* the outermost names are missing */
-	PATH_BARE,	/* one name in no folder: a pipe, a socket, an anonymous inode, a memfd */
+	PATH_BARE,      /* one name in no folder: a pipe, a socket, an anonymous inode, a memfd */
 	PATH_STATE_COUNT
 };
 
@@ -162,7 +162,8 @@ struct table_entry {
 };
 EVENT_ASSERT_SIZE(struct table_entry, 16);
 
-/* The numbers that a table holds; header.process_id is its owner. Chunks follow each other, the last is marked. */
+/* The numbers that a table holds; header.process_id is its owner. Chunks follow each other, the last is
+ * marked. */
 struct event_table_numbers {
 	struct event_header header;
 	__u64 table;
@@ -248,7 +249,7 @@ struct event_process_arguments {
 struct event_process_exited {
 	struct event_header header;
 	__u64 table;
-	__u64 space; /* 0 where the kernel has let go of it before (before 6.16) */
+	__u64 space;  /* 0 where the kernel has let go of it before (before 6.16) */
 	__s32 status; /* as wait(2) gives it */
 	__u32 table_holders;
 	__u64 fd_limit;
@@ -271,8 +272,8 @@ struct stack_frame {
 	__u32 kind; /* enum frame_kind */
 	__u32 flags;
 	struct file_key file; /* native: the mapped file, inode 0: none (vdso, JIT) */
-	__u64 position;	      /* native: offset in the file, or address; Python: bytecode offset (may be -1) */
-	__u64 code;	      /* Python: id of an EVENT_PYTHON_CODE */
+	__u64 position; /* native: offset in the file, or address; Python: bytecode offset (may be -1) */
+	__u64 code;     /* Python: id of an EVENT_PYTHON_CODE */
 };
 EVENT_ASSERT_SIZE(struct stack_frame, 40);
 
@@ -280,8 +281,8 @@ EVENT_ASSERT_SIZE(struct stack_frame, 40);
 enum stack_end {
 	STACK_END_COMPLETE = 0,
 	STACK_END_FRAME_POINTERS, /* the native part was guessed by frame pointers */
-	STACK_END_DEPTH,	  /* more frames than are kept */
-	STACK_END_FAULT,	  /* user memory could not be read */
+	STACK_END_DEPTH,          /* more frames than are kept */
+	STACK_END_FAULT,          /* user memory could not be read */
 	STACK_END_PYTHON_UNKNOWN, /* the interpreter is there, its thread state was not found */
 	STACK_END_COUNT
 };
@@ -290,7 +291,7 @@ struct event_stack {
 	struct event_header header;
 	__u64 id;
 	__u32 count;
-	__u32 end; /* enum stack_end */
+	__u32 end;                                   /* enum stack_end */
 	struct stack_frame frames[STACK_FRAMES_MAX]; /* innermost first */
 };
 
@@ -304,8 +305,9 @@ struct event_python_code {
 	__u32 filename_kind;   /* bytes a character: 1, 2, 4 */
 	__u32 qualname_length;
 	__u32 qualname_kind;
-	__u32 line_table_bytes; /* as the object says: what follows is at most PYTHON_LINE_TABLE_BYTES of it */
-	__u32 faults;		/* PYTHON_CODE_FAULT_* */
+	__u32 line_table_bytes; /* as the object says: what follows is at most PYTHON_LINE_TABLE_BYTES of it
+	                         */
+	__u32 faults;           /* PYTHON_CODE_FAULT_* */
 	char filename[PYTHON_FILENAME_BYTES];
 	char qualname[PYTHON_QUALNAME_BYTES];
 	__u8 line_table[PYTHON_LINE_TABLE_BYTES];
@@ -330,7 +332,7 @@ struct event_file {
 	char names[PATH_NAMES_BYTES];
 };
 
-/* The test that runs now in this process; empty: none. */
+/* A test begins in this process, or enters its next phase. */
 struct event_test {
 	struct event_header header;
 	__u32 bytes;
@@ -338,10 +340,11 @@ struct event_test {
 	char name[TEST_NAME_BYTES];
 };
 
-/* Offsets in CPython's structures, in bytes (facts: python frames). Chosen by version in unwind/python_layout.c. */
+/* Offsets in CPython's structures, in bytes (facts: python frames). Chosen by version in
+ * unwind/python_layout.c. */
 enum python_frame_shape { PYTHON_FRAME_OBJECTS = 0, PYTHON_FRAME_CFRAME, PYTHON_FRAME_CURRENT };
-#define PYTHON_NO_TSS	 0xffffffffU
-#define PYTHON_NO_OWNER	 0xffffffffU
+#define PYTHON_NO_TSS       0xffffffffU
+#define PYTHON_NO_OWNER     0xffffffffU
 #define PYTHON_VERSIONS_MAX 32
 
 struct python_layout {
@@ -382,7 +385,7 @@ EVENT_ASSERT_SIZE(struct python_layout, 120);
 struct known_file {
 	__u32 python_minor; /* index of python_layout, 0: not CPython */
 	__u32 reserved;
-	__u64 runtime_vaddr;	/* of _PyRuntime (3.6: interp_head) */
+	__u64 runtime_vaddr;    /* of _PyRuntime (3.6: interp_head) */
 	__u64 executable_vaddr; /* p_vaddr of the first PT_LOAD with PF_X */
 	__u64 executable_offset;
 };
@@ -393,9 +396,10 @@ struct followed_process {
 	__u64 start_ns;
 	__u64 python_runtime; /* address in the process, 0: none seen */
 	__u32 python_minor;
-	__u32 finalizing_thread; /* armed by Py_FinalizeEx and its like: takes the mark at its next PyGC_Collect */
-	__u32 marked;		 /* enum shutdown_mark: the first wins */
-	__u32 hints_version;	 /* of the daemon's findings that were looked at */
+	__u32 finalizing_thread; /* armed by Py_FinalizeEx and its like: takes the mark at its next
+	                            PyGC_Collect */
+	__u32 marked;            /* enum shutdown_mark: the first wins */
+	__u32 hints_version;     /* of the daemon's findings that were looked at */
 };
 EVENT_ASSERT_SIZE(struct followed_process, 32);
 

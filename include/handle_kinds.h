@@ -15,7 +15,8 @@ enum handle_type {
 #define HANDLE_TYPE(id, kind, name) HANDLE_TYPE_##id,
 #include "handle_kinds.def"
 	HANDLE_TYPE_COUNT,
-	/* Only in the table's rows, never of a handle: the type is found from the copied handle or the file. */
+	/* Only in the table's rows, never of a handle: the type is found from the copied handle or the file.
+	 */
 	HANDLE_TYPE_SAME,
 	HANDLE_TYPE_BY_FILE
 };

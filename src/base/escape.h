@@ -19,8 +19,8 @@ char *escape_for_terminal(const char *bytes, size_t length);
 
 /**
  * Makes bytes into valid UTF-8 for JSON: each byte that is not part of valid UTF-8 becomes \xNN (four
- * characters), and so does a NUL, which would end the string; all else stays, as JSON's writer escapes control
- * characters itself.
+ * characters), and so does a NUL, which would end the string; all else stays, as JSON's writer escapes
+ * control characters itself.
  * @param ret_marked set to whether anything was replaced; may be NULL
  * @return a string for free(), or NULL: out of memory
  */

@@ -43,7 +43,7 @@ static int add(struct file_list *list, const char *path)
 	list->paths[list->count] = strdup(path);
 	if (!list->paths[list->count])
 		return -ENOMEM;
-	list->seen[list->count++] = (struct identity){ status.st_dev, status.st_ino };
+	list->seen[list->count++] = (struct identity){status.st_dev, status.st_ino};
 	return 0;
 }
 
@@ -77,7 +77,8 @@ static int find_on_path(struct file_list *list, const char *path_env, const char
 }
 
 /* "#!/usr/bin/env -S python3 -u": the program that is named. @return false: not a script */
-static bool read_interpreter(const char *path, char *line, size_t bytes, char **ret_program, char **ret_argument)
+static bool read_interpreter(const char *path, char *line, size_t bytes, char **ret_program,
+                             char **ret_argument)
 {
 	FD_OWNED int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	ssize_t length = fd < 0 ? -1 : read(fd, line, bytes - 1);
@@ -119,14 +120,27 @@ static int add_program(struct file_list *list, const char *path, const char *pat
 	return error;
 }
 
+static int add_libc(struct file_list *list)
+{
+	static const char *const folders[] = {"/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib"};
+	char path[64];
+	int error = 0;
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]) && !error; i++) {
+		(void)snprintf(path, sizeof(path), "%s/libc.so.6", folders[i]);
+		error = add(list, path);
+	}
+	return error;
+}
+
 static int add_runtimes(struct file_list *list, const char *path_env, const char *home)
 {
 	static const char *const everywhere[] = {
-		"/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6",	    "/usr/lib64/libc.so.6",
-		"/usr/lib/libc.so.6",		   "/usr/bin/python3.[0-9]*", "/usr/local/bin/python3.[0-9]*",
-		"/usr/lib/x86_64-linux-gnu/libpython3*.so*", "/usr/lib64/libpython3*.so*",
-		"/usr/local/lib/libpython3*.so*", "/usr/bin/perl", "/usr/lib/x86_64-linux-gnu/libperl.so*",
-		"/usr/lib/x86_64-linux-gnu/libruby*.so*",
+	        "/usr/bin/python3.[0-9]*",
+	        "/usr/local/bin/python3.[0-9]*",
+	        "/usr/lib/x86_64-linux-gnu/libpython3*.so*",
+	        "/usr/lib64/libpython3*.so*",
+	        "/usr/local/lib/libpython3*.so*",
 	};
 	char pattern[PATH_MAX];
 	int error = 0;
@@ -138,21 +152,26 @@ static int add_runtimes(struct file_list *list, const char *path_env, const char
 	if (!error && home) {
 		(void)snprintf(pattern, sizeof(pattern), "%s/.pyenv/versions/*/lib/libpython3*.so.1.0", home);
 		error = add_matches(list, pattern);
-		(void)snprintf(pattern, sizeof(pattern), "%s/.pyenv/versions/*/bin/python3.[0-9]*[0-9]", home);
+		(void)snprintf(pattern, sizeof(pattern), "%s/.pyenv/versions/*/bin/python3.[0-9]*[0-9]",
+		               home);
 		if (!error)
 			error = add_matches(list, pattern);
 	}
 	return error;
 }
 
-int command_files_list(const char *path, const char *path_env, const char *home, char ***ret_paths, size_t *ret_count)
+int command_files_list(const char *path, const char *path_env, const char *home, char ***ret_paths,
+                       size_t *ret_count, size_t *ret_likely)
 {
-	struct file_list list = { .paths = calloc(COMMAND_FILES_MAX, sizeof(char *)) };
+	struct file_list list = {.paths = calloc(COMMAND_FILES_MAX, sizeof(char *))};
 	int error;
 
 	if (!list.paths)
 		return -ENOMEM;
 	error = add_program(&list, path, path_env);
+	if (!error)
+		error = add_libc(&list);
+	*ret_likely = list.count;
 	if (!error)
 		error = add_runtimes(&list, path_env, home);
 	if (error) {

@@ -17,23 +17,23 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{ "run", "run a command, follow it and all its descendants, say what was left open", run_main },
-	{ "doctor", "say what this kernel and this user can do, and what to do about the rest", doctor_main },
+        {"run", "run a command, follow it and all its descendants, say what was left open", run_main},
+        {"doctor", "say what this kernel and this user can do, and what to do about the rest", doctor_main},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
 static void print_help(void)
 {
 	(void)puts("leftopen names the line of code that left a file descriptor or a memory mapping open.\n"
-		   "\n"
-		   "usage: leftopen COMMAND [ARGUMENT...]\n");
+	           "\n"
+	           "usage: leftopen COMMAND [ARGUMENT...]\n");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		(void)printf("  %-8s %s\n", commands[i].name, commands[i].help);
 	(void)puts("\n"
-		   "  -V, --version  print the version\n"
-		   "  -h, --help     print this; leftopen COMMAND --help tells of a command\n"
-		   "\n"
-		   "example: sudo leftopen run -- pytest tests/integration");
+	           "  -V, --version  print the version\n"
+	           "  -h, --help     print this; leftopen COMMAND --help tells of a command\n"
+	           "\n"
+	           "example: sudo leftopen run -- pytest tests/integration");
 }
 
 int main(int argc, char **argv)

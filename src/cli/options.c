@@ -34,59 +34,67 @@ struct option_row {
 };
 
 static const struct option_row rows[] = {
-	{ OPTION_JSON, "json", "FILE", "write the report as JSON (leftopen.report/1); %p is the command's pid" },
-	{ OPTION_LOG_FILE, "log-file", "FILE", "write the text report there and not to standard error" },
-	{ 'T', "top", "N", "findings shown in the text report (20; 0: all)" },
-	{ OPTION_MIN_COUNT, "min-count", "N", "instances that make a leak (3)" },
-	{ OPTION_SAMPLES, "samples", "N", "samples of each group in JSON (20; 0: all)" },
-	{ OPTION_STACKS, "stacks", "MODE", "fp: by frame pointers, Python's own frames beside them (default); none" },
-	{ OPTION_APP, "app", "GLOB", "files that match are application code, before all other rules; repeatable" },
-	{ OPTION_RING_SIZE, "ring-size", "SIZE", "of the ring between kernel and leftopen: 64K to 1G (16M)" },
-	{ OPTION_ERROR_EXITCODE, "error-exitcode", "N", "exit so when CMD succeeded and something was found" },
-	{ OPTION_FAIL_ON, "fail-on", "WHAT", "what counts as found: leak (default) or left-open" },
-	{ OPTION_AS_ROOT, "as-root", NULL, "under sudo: run CMD as root and not as who called sudo" },
-	{ OPTION_USER, "user", "NAME", "run CMD as that user" },
-	{ 'q', "quiet", NULL, "print the verdict only, and nothing where nothing was found" },
-	{ 'v', "verbose", NULL, "print whole stacks" },
-	{ OPTION_COLOR, "color", "WHEN", "auto (default; see NO_COLOR), always, never" },
-	{ 'h', "help", NULL, "print this" },
+        {OPTION_JSON, "json", "FILE",
+         "write the report as JSON (leftopen.report/1); %p is the command's pid"},
+        {OPTION_LOG_FILE, "log-file", "FILE", "write the text report there and not to standard error"},
+        {'T', "top", "N", "findings shown in the text report (20; 0: all)"},
+        {OPTION_MIN_COUNT, "min-count", "N", "instances that make a leak (3)"},
+        {OPTION_SAMPLES, "samples", "N", "samples of each group in JSON (20; 0: all)"},
+        {OPTION_STACKS, "stacks", "MODE",
+         "fp: by frame pointers, Python's own frames beside them (default); none"},
+        {OPTION_APP, "app", "GLOB",
+         "files that match are application code, before all other rules; repeatable"},
+        {OPTION_RING_SIZE, "ring-size", "SIZE", "of the ring between kernel and leftopen: 64K to 1G (16M)"},
+        {OPTION_ERROR_EXITCODE, "error-exitcode", "N", "exit so when CMD succeeded and something was found"},
+        {OPTION_FAIL_ON, "fail-on", "WHAT", "what counts as found: leak (default) or left-open"},
+        {OPTION_AS_ROOT, "as-root", NULL, "under sudo: run CMD as root and not as who called sudo"},
+        {OPTION_USER, "user", "NAME", "run CMD as that user"},
+        {'q', "quiet", NULL, "print the verdict only, and nothing where nothing was found"},
+        {'v', "verbose", NULL, "print whole stacks"},
+        {OPTION_COLOR, "color", "WHEN", "auto (default; see NO_COLOR), always, never"},
+        {'h', "help", NULL, "print this"},
 };
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
 
 static void print_help(FILE *to)
 {
 	(void)fputs("usage: leftopen run [OPTION...] -- CMD [ARG...]\n"
-		    "\n"
-		    "Runs CMD, follows it and all that descends from it, and says which lines of code left descriptors\n"
-		    "and memory mappings open. The report goes to standard error when CMD ends; standard input and\n"
-		    "output are CMD's.\n"
-		    "\n",
-		    to);
+	            "\n"
+	            "Runs CMD, follows it and all that descends from it, and says which lines of code left "
+	            "descriptors\n"
+	            "and memory mappings open. The report goes to standard error when CMD ends; standard "
+	            "input and\n"
+	            "output are CMD's.\n"
+	            "\n",
+	            to);
 	for (size_t i = 0; i < ROW_COUNT; i++) {
 		char left[64];
 
 		(void)snprintf(left, sizeof(left), "%s%c%s--%s%s%s", rows[i].id < 256 ? "-" : "",
-			       rows[i].id < 256 ? rows[i].id : ' ', rows[i].id < 256 ? ", " : "   ", rows[i].name,
-			       rows[i].argument ? "=" : "", rows[i].argument ? rows[i].argument : "");
+		               rows[i].id < 256 ? rows[i].id : ' ', rows[i].id < 256 ? ", " : "   ",
+		               rows[i].name, rows[i].argument ? "=" : "",
+		               rows[i].argument ? rows[i].argument : "");
 		(void)fprintf(to, "  %-26s %s\n", left, rows[i].help);
 	}
 	(void)fputs("\n"
-		    "signals: SIGINT and SIGQUIT from the terminal are CMD's business; SIGTERM and SIGHUP are handed to\n"
-		    "CMD; SIGUSR1 prints a report now and goes on.\n"
-		    "\n"
-		    "exit status: CMD's, or the signal that killed it; 125: leftopen itself failed; 126: CMD cannot be\n"
-		    "run; 127: CMD was not found; N of --error-exitcode=N.\n"
-		    "\n"
-		    "examples:\n"
-		    "  sudo leftopen run -- pytest tests/integration\n"
-		    "  sudo leftopen run --json=report.json --error-exitcode=3 -- ./server --once\n"
-		    "  sudo leftopen run --log-file=/tmp/left-%p.txt -- make -j4\n",
-		    to);
+	            "signals: SIGINT and SIGQUIT from the terminal are CMD's business; SIGTERM and SIGHUP "
+	            "are handed to\n"
+	            "CMD; SIGUSR1 prints a report now and goes on.\n"
+	            "\n"
+	            "exit status: CMD's, or the signal that killed it; 125: leftopen itself failed; 126: CMD "
+	            "cannot be\n"
+	            "run; 127: CMD was not found; N of --error-exitcode=N.\n"
+	            "\n"
+	            "examples:\n"
+	            "  sudo leftopen run -- pytest tests/integration\n"
+	            "  sudo leftopen run --json=report.json --error-exitcode=3 -- ./server --once\n"
+	            "  sudo leftopen run --log-file=/tmp/left-%p.txt -- make -j4\n",
+	            to);
 }
 
 /* @return whether the text is a whole number between least and most */
-static bool parse_number(const char *option, const char *text, unsigned long long least, unsigned long long most,
-			 unsigned long long *ret_number)
+static bool parse_number(const char *option, const char *text, unsigned long long least,
+                         unsigned long long most, unsigned long long *ret_number)
 {
 	char *end;
 
@@ -124,7 +132,8 @@ struct choice {
 	int value;
 };
 
-static bool parse_choice(const char *option, const char *text, const struct choice *choices, size_t count, int *ret_value)
+static bool parse_choice(const char *option, const char *text, const struct choice *choices, size_t count,
+                         int *ret_value)
 {
 	char list[128] = "";
 
@@ -134,22 +143,21 @@ static bool parse_choice(const char *option, const char *text, const struct choi
 			return true;
 		}
 		(void)snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "",
-			       choices[i].name);
+		               choices[i].name);
 	}
 	message_error("--%s takes one of %s, not \"%s\"", option, list, text);
 	return false;
 }
 
-#define PARSE_CHOICE(option, text, choices, ret_value)                                                                 \
+#define PARSE_CHOICE(option, text, choices, ret_value) \
 	parse_choice(option, text, choices, sizeof(choices) / sizeof(choices[0]), ret_value)
 
 static bool take_modes(struct run_options *options, int id, const char *argument)
 {
-	static const struct choice stacks[] = { { "fp", STACKS_MODE_FP }, { "none", STACKS_MODE_NONE } };
-	static const struct choice fail_on[] = { { "leak", FAIL_ON_LEAK }, { "left-open", FAIL_ON_LEFT_OPEN } };
-	static const struct choice colors[] = { { "auto", COLOR_AUTO },
-						{ "always", COLOR_ALWAYS },
-						{ "never", COLOR_NEVER } };
+	static const struct choice stacks[] = {{"fp", STACKS_MODE_FP}, {"none", STACKS_MODE_NONE}};
+	static const struct choice fail_on[] = {{"leak", FAIL_ON_LEAK}, {"left-open", FAIL_ON_LEFT_OPEN}};
+	static const struct choice colors[] = {
+	        {"auto", COLOR_AUTO}, {"always", COLOR_ALWAYS}, {"never", COLOR_NEVER}};
 	int value = 0;
 
 	switch (id) {
@@ -230,19 +238,18 @@ static bool take_option(struct run_options *options, int id, const char *argumen
 
 enum options_outcome options_parse_run(int argc, char **argv, struct run_options *ret_options)
 {
-	struct option long_options[ROW_COUNT + 1] = { 0 };
+	struct option long_options[ROW_COUNT + 1] = {0};
 	struct run_options options = {
-		.loader = { .stacks = STACKS_MODE_FP, .ring_bytes = LOADER_RING_BYTES_DEFAULT },
-		.top = 20,
-		.min_count = MIN_COUNT_DEFAULT,
-		.samples = SAMPLES_DEFAULT,
+	        .loader = {.stacks = STACKS_MODE_FP, .ring_bytes = LOADER_RING_BYTES_DEFAULT},
+	        .top = 20,
+	        .min_count = MIN_COUNT_DEFAULT,
+	        .samples = SAMPLES_DEFAULT,
 	};
 	int id;
 
 	for (size_t i = 0; i < ROW_COUNT; i++)
-		long_options[i] = (struct option){ rows[i].name,
-						   rows[i].argument ? required_argument : no_argument, NULL,
-						   rows[i].id };
+		long_options[i] = (struct option){
+		        rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, rows[i].id};
 	optind = 1;
 	opterr = 0;
 	while ((id = getopt_long(argc, argv, "+:T:qvh", long_options, NULL)) != -1) {
@@ -252,8 +259,8 @@ enum options_outcome options_parse_run(int argc, char **argv, struct run_options
 		}
 		if (id == '?' || id == ':') {
 			message_error(id == ':' ? "%s needs an argument; see leftopen run --help"
-						: "%s is no option of run; see leftopen run --help",
-				      argv[optind - 1]);
+			                        : "%s is no option of run; see leftopen run --help",
+			              argv[optind - 1]);
 			return OPTIONS_USAGE;
 		}
 		if (!take_option(&options, id, optarg))

@@ -44,8 +44,8 @@ struct run {
 /* SIGINT and SIGQUIT come to CMD from the terminal too: it decides. SIGPIPE would cut the report short. */
 static int take_signals(struct run *run)
 {
-	static const int handled[] = { SIGTERM, SIGHUP, SIGUSR1 };
-	static const int ignored[] = { SIGINT, SIGQUIT, SIGPIPE };
+	static const int handled[] = {SIGTERM, SIGHUP, SIGUSR1};
+	static const int ignored[] = {SIGINT, SIGQUIT, SIGPIPE};
 	sigset_t mask;
 
 	launch_signals_save(&run->signals);
@@ -65,7 +65,8 @@ static int cannot_run(const struct run *run, int error)
 	const char *hint = error == -ENOENT ? launch_path_hint(run->options.command[0]) : NULL;
 
 	message_error("%s: %s%s%s", run->options.command[0],
-		      error == -ENOENT ? "command not found" : strerror(-error), hint ? ". " : "", hint ? hint : "");
+	              error == -ENOENT ? "command not found" : strerror(-error), hint ? ". " : "",
+	              hint ? hint : "");
 	return launch_failure_status(error);
 }
 
@@ -76,11 +77,12 @@ static int cannot_follow(int error, const struct loader_error *detail)
 	if ((error == -EPERM || error == -EACCES) && geteuid())
 		remedy = "leftopen needs root: sudo leftopen run -- CMD";
 	else if (error == -EPERM || error == -EACCES)
-		remedy = "a capability is missing (CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN are needed), or the kernel is "
-			 "locked down: `leftopen doctor` says which";
+		remedy = "a capability is missing (CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN are needed), or "
+		         "the kernel is "
+		         "locked down: `leftopen doctor` says which";
 	message_error("cannot follow processes on this machine: %s%s%s. What to do: %s",
-		      detail->text[0] ? detail->text : strerror(-error), detail->text[0] ? ": " : "",
-		      detail->text[0] ? strerror(-error) : "", remedy);
+	              detail->text[0] ? detail->text : strerror(-error), detail->text[0] ? ": " : "",
+	              detail->text[0] ? strerror(-error) : "", remedy);
 	return LAUNCH_STATUS_FAILED;
 }
 
@@ -127,12 +129,12 @@ static int learn_files(struct run *run)
 {
 	const char *home = run->identity.home ? run->identity.home : getenv("HOME");
 	char **paths;
-	size_t count;
-	int error = command_files_list(run->path, getenv("PATH"), home, &paths, &count);
+	size_t count, likely;
+	int error = command_files_list(run->path, getenv("PATH"), home, &paths, &count, &likely);
 
 	if (error)
 		return error;
-	error = session_learn_files(run->session, paths, count);
+	error = session_learn_files(run->session, paths, count, likely);
 	command_files_free(paths, count);
 	return error;
 }
@@ -140,18 +142,18 @@ static int learn_files(struct run *run)
 /* @return 0, or the exit status */
 static int begin_following(struct run *run)
 {
-	struct loader_error detail = { "" };
+	struct loader_error detail = {""};
 	int error;
 
 	run->session_options = (struct session_options){
-		.loader = run->options.loader,
-		.application_globs = run->options.app,
-		.glob_count = run->options.app_count,
-		.min_count = run->options.min_count,
-		.samples = run->options.samples,
-		.show_progress = isatty(STDERR_FILENO),
-		.command = (const char *const *)run->options.command,
-		.command_count = run->options.command_count,
+	        .loader = run->options.loader,
+	        .application_globs = run->options.app,
+	        .glob_count = run->options.app_count,
+	        .min_count = run->options.min_count,
+	        .samples = run->options.samples,
+	        .show_progress = isatty(STDERR_FILENO),
+	        .command = (const char *const *)run->options.command,
+	        .command_count = run->options.command_count,
 	};
 	error = session_new(&run->session_options, &run->session, &detail);
 	if (!error)
@@ -197,14 +199,15 @@ static void take_signal(struct run *run)
 static int follow(struct run *run)
 {
 	struct pollfd polled[] = {
-		{ .fd = run->launch->pid_fd, .events = POLLIN },
-		{ .fd = session_ring_fd(run->session), .events = POLLIN },
-		{ .fd = run->signal_fd, .events = POLLIN },
+	        {.fd = run->launch->pid_fd, .events = POLLIN},
+	        {.fd = session_ring_fd(run->session), .events = POLLIN},
+	        {.fd = run->signal_fd, .events = POLLIN},
 	};
 	int error = 0;
 
 	while (!(polled[0].revents & POLLIN)) {
-		if (poll(polled, sizeof(polled) / sizeof(polled[0]), CONSUME_INTERVAL_MS) < 0 && errno != EINTR)
+		if (poll(polled, sizeof(polled) / sizeof(polled[0]), CONSUME_INTERVAL_MS) < 0 &&
+		    errno != EINTR)
 			error = -errno;
 		if (!error)
 			error = session_consume(run->session);
@@ -232,7 +235,8 @@ static int finish(struct run *run)
 	status = report_now(run, true, &found);
 	if (status)
 		return status;
-	if (run->options.error_exitcode && found && WIFEXITED(run->wait_status) && !WEXITSTATUS(run->wait_status))
+	if (run->options.error_exitcode && found && WIFEXITED(run->wait_status) &&
+	    !WEXITSTATUS(run->wait_status))
 		return run->options.error_exitcode;
 	return launch_exit_status(run->wait_status);
 }
@@ -249,7 +253,7 @@ static void clear(struct run *run)
 
 int run_main(int argc, char **argv)
 {
-	struct run run = { .signal_fd = -1 };
+	struct run run = {.signal_fd = -1};
 	int status, wait_status;
 
 	switch (options_parse_run(argc, argv, &run.options)) {

@@ -22,7 +22,7 @@ struct run_reports {
 };
 
 static int open_one(const char *path, const struct launch_identity *identity, pid_t process_id,
-		    struct output_file **ret_file)
+                    struct output_file **ret_file)
 {
 	int error = path ? output_file_open(path, identity, process_id, ret_file) : 0;
 
@@ -31,8 +31,8 @@ static int open_one(const char *path, const struct launch_identity *identity, pi
 	return error;
 }
 
-int run_reports_open(const struct run_options *options, const struct launch_identity *identity, pid_t process_id,
-		     struct run_reports **ret_reports)
+int run_reports_open(const struct run_options *options, const struct launch_identity *identity,
+                     pid_t process_id, struct run_reports **ret_reports)
 {
 	struct run_reports *reports = calloc(1, sizeof(*reports));
 	int error;
@@ -64,16 +64,16 @@ static bool use_color(const struct run_reports *reports, int fd)
 static struct report_options report_options(const struct run_reports *reports, int fd)
 {
 	return (struct report_options){
-		.color = use_color(reports, fd),
-		.verbose = reports->options->verbose,
-		.quiet = reports->options->quiet,
-		.top = reports->options->top,
-		.samples = reports->options->samples,
+	        .color = use_color(reports, fd),
+	        .verbose = reports->options->verbose,
+	        .quiet = reports->options->quiet,
+	        .top = reports->options->top,
+	        .samples = reports->options->samples,
 	};
 }
 
-static int write_one(struct run_reports *reports, struct output_file *file, const struct report_format *format,
-		     const struct snapshot *snapshot)
+static int write_one(struct run_reports *reports, struct output_file *file,
+                     const struct report_format *format, const struct snapshot *snapshot)
 {
 	FILE *stream = output_file_stream(file);
 	struct report_options options = report_options(reports, fileno(stream));

@@ -13,12 +13,13 @@ struct run_reports;
 struct snapshot;
 
 /**
- * Opens every file that the options name, with the identity's rights. Says on standard error what cannot be written.
+ * Opens every file that the options name, with the identity's rights. Says on standard error what cannot be
+ * written.
  * @param options stay the caller's and must outlive the reports
  * @return 0, or -errno
  */
-int run_reports_open(const struct run_options *options, const struct launch_identity *identity, pid_t process_id,
-		     struct run_reports **ret_reports);
+int run_reports_open(const struct run_options *options, const struct launch_identity *identity,
+                     pid_t process_id, struct run_reports **ret_reports);
 
 /** Writes all reports and puts the files in place. Says what failed. @return 0, or the first -errno */
 int run_reports_write(struct run_reports *reports, const struct snapshot *snapshot);

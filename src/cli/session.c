@@ -39,6 +39,7 @@ struct session {
 	struct room_rules rules;
 	uint64_t started_ns, armed_ns, measured_from_ns;
 	bool measuring;
+	bool marks_later;  /* files that come are only looked at */
 	uint64_t not_kept; /* files and code objects beyond what is kept, and events that are not valid */
 	char working_directory[PATH_MAX];
 };
@@ -52,7 +53,8 @@ static uint64_t clock_ns(clockid_t clock)
 }
 
 /* Where a process mapped or ran a runtime that was not known then: tell the programs where it is. */
-static int hint_runtime(struct session *session, const struct event_file *event, const struct known_file *known)
+static int hint_runtime(struct session *session, const struct event_file *event,
+                        const struct known_file *known)
 {
 	uint64_t runtime;
 
@@ -62,21 +64,28 @@ static int hint_runtime(struct session *session, const struct event_file *event,
 		runtime = event->address - (known->executable_vaddr & ~4095ULL) + known->runtime_vaddr;
 	else
 		return 0;
-	return loader_hint_python(session->loader, event->header.process_id, event->header.process_start_ns, runtime,
-				  known->python_minor);
+	return loader_hint_python(session->loader, event->header.process_id, event->header.process_start_ns,
+	                          runtime, known->python_minor);
 }
 
 static int learn_executable(struct session *session, const struct event_file *event)
 {
-	struct known_file known = { 0 };
+	struct known_file known = {0};
 	uint32_t minor;
 	int fd, error;
 
 	/* Gone already, or not to be read: it stays unknown. */
 	if (mapped_files_fd(session->files, &event->key, &fd))
 		return 0;
-	error = marks_attach(session->loader, fd, NULL);
-	if (error == -ENOMEM)
+	if (session->marks_later) {
+		error = loader_forget_file(session->loader, &event->key);
+	} else {
+		error = marks_attach(session->loader, fd, NULL);
+		/* Marks that cannot be attached leave a process to the marks that every process has. */
+		if (error != -ENOMEM)
+			error = 0;
+	}
+	if (error)
 		return error;
 	if (!python_layout_probe(fd, &known, &minor)) {
 		error = loader_know_file(session->loader, &event->key, &known);
@@ -141,7 +150,8 @@ static int attach(struct session *session, struct loader_error *ret_error)
 	return error;
 }
 
-int session_new(const struct session_options *options, struct session **ret_session, struct loader_error *ret_error)
+int session_new(const struct session_options *options, struct session **ret_session,
+                struct loader_error *ret_error)
 {
 	struct session *session = calloc(1, sizeof(*session));
 	int error;
@@ -172,8 +182,9 @@ int session_new(const struct session_options *options, struct session **ret_sess
 	return 0;
 }
 
-/* The key of a file is what the kernel's inode says when it is mapped (stat() shows another device on overlayfs and
- * btrfs): so map it here, followed for that moment, and it comes through the ring as any other. */
+/* The key of a file is what the kernel's inode says when it is mapped (stat() shows another device on
+ * overlayfs and btrfs): so map it here, followed for that moment, and it comes through the ring as any other.
+ */
 static void map_for_a_moment(struct session *session, const char *path)
 {
 	FD_OWNED int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -189,7 +200,7 @@ static void map_for_a_moment(struct session *session, const char *path)
 	(void)munmap(mapped, (size_t)status.st_size);
 }
 
-int session_learn_files(struct session *session, char *const *paths, size_t count)
+int session_learn_files(struct session *session, char *const *paths, size_t count, size_t likely)
 {
 	uint32_t self = (uint32_t)getpid();
 	int error = loader_follow(session->loader, self, 0);
@@ -197,8 +208,11 @@ int session_learn_files(struct session *session, char *const *paths, size_t coun
 	if (error)
 		return error;
 	loader_switch(session->loader, true);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		session->marks_later = i >= likely;
 		map_for_a_moment(session, paths[i]);
+	}
+	session->marks_later = false;
 	loader_switch(session->loader, false);
 	error = loader_unfollow(session->loader, self);
 	return error ? error : session_consume(session);
@@ -227,7 +241,8 @@ static int read_cgroup(uint32_t process_id, char *to, size_t bytes)
 int session_follow(struct session *session, uint32_t process_id)
 {
 	char cgroup[PATH_MAX];
-	/* The programs take the start time from here; /proc has it in clock ticks only (proc(5), field 22 of stat). */
+	/* The programs take the start time from here; /proc has it in clock ticks only (proc(5), field 22 of
+	 * stat). */
 	uint64_t start_ns = clock_ns(CLOCK_BOOTTIME);
 	int error;
 
@@ -255,7 +270,7 @@ static void measure(struct session *session)
 		(void)loader_measure(session->loader, false);
 		session->measuring = false;
 	} else if (!session->measuring &&
-		   (!session->measured_from_ns || now - session->measured_from_ns > MEASURE_PERIOD_NS)) {
+	           (!session->measured_from_ns || now - session->measured_from_ns > MEASURE_PERIOD_NS)) {
 		session->measuring = !loader_measure(session->loader, true);
 		session->measured_from_ns = now;
 	}
@@ -301,7 +316,8 @@ static double seconds(const struct timeval *time)
 	return (double)time->tv_sec + (double)time->tv_usec / 1e6;
 }
 
-static void read_own_cost(const struct session *session, const struct loader_cost *cost, struct snapshot_self *ret_self)
+static void read_own_cost(const struct session *session, const struct loader_cost *cost,
+                          struct snapshot_self *ret_self)
 {
 	struct rusage usage;
 
@@ -315,19 +331,19 @@ static void read_own_cost(const struct session *session, const struct loader_cos
 int session_snapshot(struct session *session, struct snapshot **ret_snapshot)
 {
 	const struct session_options *options = session->options;
-	struct loader_cost cost = { 0 };
+	struct loader_cost cost = {0};
 	struct build_options build = {
-		.now_ns = clock_ns(CLOCK_BOOTTIME),
-		.started_ns = session->armed_ns,
-		.min_count = options->min_count,
-		.samples = options->samples,
-		.maps_limit = read_maps_limit(),
-		.command = options->command,
-		.command_count = options->command_count,
-		.working_directory = session->working_directory,
-		.rules = &session->rules,
-		.losses = loader_losses(session->loader),
-		.not_kept = session->not_kept,
+	        .now_ns = clock_ns(CLOCK_BOOTTIME),
+	        .started_ns = session->armed_ns,
+	        .min_count = options->min_count,
+	        .samples = options->samples,
+	        .maps_limit = read_maps_limit(),
+	        .command = options->command,
+	        .command_count = options->command_count,
+	        .working_directory = session->working_directory,
+	        .rules = &session->rules,
+	        .losses = loader_losses(session->loader),
+	        .not_kept = session->not_kept,
 	};
 	struct symbols *symbols;
 	struct namer namer;
@@ -338,7 +354,8 @@ int session_snapshot(struct session *session, struct snapshot **ret_snapshot)
 	build.recursion_misses = cost.recursion_misses;
 	build.realtime_ns = clock_ns(CLOCK_REALTIME) - build.now_ns;
 	read_own_cost(session, &cost, &build.self);
-	error = symbols_new(session->files, session->codes, &session->rules, options->show_progress, &symbols);
+	error = symbols_new(session->files, session->codes, &session->rules, options->show_progress,
+	                    &symbols);
 	if (error)
 		return error;
 	namer = symbols_namer(symbols);

@@ -1,6 +1,6 @@
 /*
- * A session of following: the programs, the model, the names, and how events get from one to the other. The one
- * place that knows all rooms at work.
+ * A session of following: the programs, the model, the names, and how events get from one to the other. The
+ * one place that knows all rooms at work.
  */
 #ifndef LEFTOPEN_CLI_SESSION_H
 #define LEFTOPEN_CLI_SESSION_H
@@ -31,19 +31,23 @@ struct session_options {
  * @param ret_error what failed, for the user
  * @return 0, or -errno of loading and attaching
  */
-int session_new(const struct session_options *options, struct session **ret_session, struct loader_error *ret_error);
+int session_new(const struct session_options *options, struct session **ret_session,
+                struct loader_error *ret_error);
 
 /**
- * Looks at files that the command is likely to map, before it does: runtimes are known and marks are attached in time.
- * A file that cannot be opened is left out, and learnt when it is mapped.
+ * Looks at files that the command or its descendants may map, before they do, so that runtimes are known in
+ *time. A file that cannot be opened is left out, and learnt when it is mapped.
+ * @param likely of the first so many marks are attached now; of the others when one of them is mapped, as
+ *attaching takes milliseconds each
  * @return 0, or -errno of the ring's consumption
  */
-int session_learn_files(struct session *session, char *const *paths, size_t count);
+int session_learn_files(struct session *session, char *const *paths, size_t count, size_t likely);
 
 /** Follows a process that has not run its program yet. @return 0, or -errno */
 int session_follow(struct session *session, uint32_t process_id);
 
-/** @return the descriptor that is readable when events wait in number; session_consume() is due every 20 ms anyway */
+/** @return the descriptor that is readable when events wait in number; session_consume() is due every 20 ms
+ * anyway */
 int session_ring_fd(const struct session *session);
 
 /** Takes in the events that wait. @return 0, or -errno: following cannot go on */

@@ -14,35 +14,42 @@ struct event_size {
 	size_t least, most;
 };
 
-#define FIXED(type)	     { sizeof(struct type), sizeof(struct type) }
-#define UP_TO(type, member) { offsetof(struct type, member), sizeof(struct type) }
+#define FIXED(type)                                      \
+	{                                                \
+		sizeof(struct type), sizeof(struct type) \
+	}
+#define UP_TO(type, member)                                        \
+	{                                                          \
+		offsetof(struct type, member), sizeof(struct type) \
+	}
 
 static const struct event_size event_sizes[EVENT_TYPE_COUNT] = {
-	[EVENT_FD_MADE] = FIXED(event_fd_made),
-	[EVENT_FD_CLOSED] = FIXED(event_fd_closed),
-	[EVENT_FD_RANGE_CLOSED] = FIXED(event_fd_range_closed),
-	[EVENT_FD_TARGET] = UP_TO(event_fd_target, names),
-	[EVENT_TABLE_NUMBERS] = UP_TO(event_table_numbers, entries),
-	[EVENT_MAP_MADE] = FIXED(event_map_made),
-	[EVENT_MAP_RELEASED] = FIXED(event_map_released),
-	[EVENT_MAP_RELEASE_FAILED] = FIXED(event_map_released),
-	[EVENT_MAP_MOVE_BEGUN] = FIXED(event_map_released),
-	[EVENT_MAP_MOVED] = FIXED(event_map_moved),
-	[EVENT_PROCESS_FORKED] = FIXED(event_process_forked),
-	[EVENT_PROCESS_EXECED] = FIXED(event_process_execed),
-	[EVENT_PROCESS_ARGUMENTS] = UP_TO(event_process_arguments, arguments),
-	[EVENT_PROCESS_EXITED] = FIXED(event_process_exited),
-	[EVENT_MARK] = FIXED(event_mark),
-	[EVENT_STACK] = UP_TO(event_stack, frames),
-	[EVENT_PYTHON_CODE] = UP_TO(event_python_code, line_table),
-	[EVENT_FILE] = UP_TO(event_file, names),
-	[EVENT_TEST] = UP_TO(event_test, name),
+        [EVENT_FD_MADE] = FIXED(event_fd_made),
+        [EVENT_FD_CLOSED] = FIXED(event_fd_closed),
+        [EVENT_FD_RANGE_CLOSED] = FIXED(event_fd_range_closed),
+        [EVENT_FD_TARGET] = UP_TO(event_fd_target, names),
+        [EVENT_TABLE_NUMBERS] = UP_TO(event_table_numbers, entries),
+        [EVENT_MAP_MADE] = FIXED(event_map_made),
+        [EVENT_MAP_RELEASED] = FIXED(event_map_released),
+        [EVENT_MAP_RELEASE_FAILED] = FIXED(event_map_released),
+        [EVENT_MAP_MOVE_BEGUN] = FIXED(event_map_released),
+        [EVENT_MAP_MOVED] = FIXED(event_map_moved),
+        [EVENT_PROCESS_FORKED] = FIXED(event_process_forked),
+        [EVENT_PROCESS_EXECED] = FIXED(event_process_execed),
+        [EVENT_PROCESS_ARGUMENTS] = UP_TO(event_process_arguments, arguments),
+        [EVENT_PROCESS_EXITED] = FIXED(event_process_exited),
+        [EVENT_MARK] = FIXED(event_mark),
+        [EVENT_STACK] = UP_TO(event_stack, frames),
+        [EVENT_PYTHON_CODE] = UP_TO(event_python_code, line_table),
+        [EVENT_FILE] = UP_TO(event_file, names),
+        [EVENT_TEST] = UP_TO(event_test, name),
 };
 
 /* Each name ends with a NUL that is inside. */
 static bool names_valid(const struct event_path *path, const char *names, size_t room)
 {
-	return path->bytes <= room && path->state < PATH_STATE_COUNT && (!path->bytes || !names[path->bytes - 1]);
+	return path->bytes <= room && path->state < PATH_STATE_COUNT &&
+	       (!path->bytes || !names[path->bytes - 1]);
 }
 
 static bool comm_valid(const char *comm)
@@ -95,7 +102,7 @@ static bool contents_valid(const struct event_header *header, size_t bytes)
 		const struct event_fd_target *target = event;
 
 		return target->fd >= 0 && names_valid(&target->path, target->names,
-						      bytes - offsetof(struct event_fd_target, names));
+		                                      bytes - offsetof(struct event_fd_target, names));
 	}
 	case EVENT_TABLE_NUMBERS:
 		return numbers_valid(event, bytes);
@@ -154,7 +161,8 @@ const struct event_header *decode_event(const void *data, size_t bytes)
 
 	if (bytes < sizeof(*header) || header->type == 0 || header->type >= EVENT_TYPE_COUNT ||
 	    header->size_bytes > bytes || header->size_bytes < event_sizes[header->type].least ||
-	    header->size_bytes > event_sizes[header->type].most || !contents_valid(header, header->size_bytes))
+	    header->size_bytes > event_sizes[header->type].most ||
+	    !contents_valid(header, header->size_bytes))
 		return NULL;
 	return header;
 }

@@ -1,6 +1,7 @@
 /*
- * Validation of what comes out of the ring: sizes, counts, terminators. What passes can be read by its struct's
- * members without a further look; its values (addresses, numbers, names) are still of the process's choosing.
+ * Validation of what comes out of the ring: sizes, counts, terminators. What passes can be read by its
+ * struct's members without a further look; its values (addresses, numbers, names) are still of the process's
+ * choosing.
  */
 #ifndef LEFTOPEN_CONSUME_DECODE_H
 #define LEFTOPEN_CONSUME_DECODE_H
@@ -20,8 +21,8 @@ const struct event_header *decode_event(const void *data, size_t bytes);
  * A path of its names, as the kernel walked them.
  * @param path of a validated event
  * @param names the event's names
- * @return "/a/b", a single name that has no folder ("[eventpoll]", "memfd:x"), or ".../b" where the outermost names
- *	are missing; for free(); NULL: out of memory
+ * @return "/a/b", a single name that has no folder ("[eventpoll]", "memfd:x"), or ".../b" where the outermost
+ *names are missing; for free(); NULL: out of memory
  */
 char *decode_path(const struct event_path *path, const char *names);
 

@@ -217,7 +217,6 @@ int loader_attach_mark(struct loader *loader, enum mark_program program, const c
 	        [MARK_PROGRAM_PYTHON_COLLECT] = loader->skeleton->progs.mark_python_collect,
 	        [MARK_PROGRAM_SETENV] = loader->skeleton->progs.mark_setenv,
 	        [MARK_PROGRAM_PUTENV] = loader->skeleton->progs.mark_putenv,
-	        [MARK_PROGRAM_UNSETENV] = loader->skeleton->progs.mark_unsetenv,
 	};
 	struct bpf_link *link = bpf_program__attach_uprobe(programs[program], false, -1, path, file_offset);
 	int error;
@@ -263,6 +262,13 @@ int loader_unfollow(struct loader *loader, uint32_t process_id)
 int loader_know_file(struct loader *loader, const struct file_key *key, const struct known_file *known)
 {
 	if (bpf_map_update_elem(bpf_map__fd(loader->skeleton->maps.known_files), key, known, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+int loader_forget_file(struct loader *loader, const struct file_key *key)
+{
+	if (bpf_map_delete_elem(bpf_map__fd(loader->skeleton->maps.files_sent), key) && errno != ENOENT)
 		return -errno;
 	return 0;
 }

@@ -38,7 +38,6 @@ enum mark_program {
 	MARK_PROGRAM_PYTHON_COLLECT,
 	MARK_PROGRAM_SETENV,
 	MARK_PROGRAM_PUTENV,
-	MARK_PROGRAM_UNSETENV,
 	MARK_PROGRAM_COUNT
 };
 
@@ -87,6 +86,9 @@ int loader_unfollow(struct loader *loader, uint32_t process_id);
 /** Says what a file holds, so that the programs know it when it is mapped. @return 0, or -errno of bpf(2) */
 int loader_know_file(struct loader *loader, const struct file_key *key, const struct known_file *known);
 
+/** Makes the programs tell of a file again when it is mapped next. @return 0, or -errno of bpf(2) */
+int loader_forget_file(struct loader *loader, const struct file_key *key);
+
 /** Says where a process has mapped a runtime whose file was not known then. @return 0, or -errno of bpf(2) */
 int loader_hint_python(struct loader *loader, uint32_t process_id, uint64_t start_ns, uint64_t runtime,
                        uint32_t minor);
@@ -108,8 +110,8 @@ int loader_consume(struct loader *loader);
 const uint64_t *loader_losses(const struct loader *loader);
 
 /**
- * Begins or ends a measurement of what the programs cost. The kernel's clock costs about 20 ns a run, so measure for
- * moments only.
+ * Begins or ends a measurement of what the programs cost. The kernel's clock costs about 20 ns a run, so
+ * measure for moments only.
  * @return 0, or -errno of bpf(2)
  */
 int loader_measure(struct loader *loader, bool on);

@@ -36,7 +36,6 @@ static const struct mark_row mark_rows[] = {
         /* pytest's current test: PYTEST_CURRENT_TEST. */
         {"setenv", "__libc_start_main", MARK_PROGRAM_SETENV},
         {"putenv", "__libc_start_main", MARK_PROGRAM_PUTENV},
-        {"unsetenv", "__libc_start_main", MARK_PROGRAM_UNSETENV},
 };
 #define MARK_ROWS (sizeof(mark_rows) / sizeof(mark_rows[0]))
 

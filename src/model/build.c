@@ -39,7 +39,8 @@ static const char *copy_string(struct builder *builder, const char *string)
 	return arena_strdup(builder->arena, string ? string : "");
 }
 
-static int copy_arguments(struct builder *builder, const struct process *process, struct snapshot_process *out)
+static int copy_arguments(struct builder *builder, const struct process *process,
+                          struct snapshot_process *out)
 {
 	size_t count = 0, at = 0;
 
@@ -61,7 +62,8 @@ static int copy_arguments(struct builder *builder, const struct process *process
 	return 0;
 }
 
-static void fill_counts(const struct builder *builder, const struct process *process, struct snapshot_process *out)
+static void fill_counts(const struct builder *builder, const struct process *process,
+                        struct snapshot_process *out)
 {
 	const struct fd_table *table = process->table;
 	const struct address_space *space = process->space;
@@ -102,8 +104,8 @@ static int fill_process(struct builder *builder, const struct process *process, 
 	return copy_arguments(builder, process, out);
 }
 
-static int fill_samples(struct builder *builder, const struct model_group *from, const struct snapshot_process *process,
-			struct snapshot_group *out)
+static int fill_samples(struct builder *builder, const struct model_group *from,
+                        const struct snapshot_process *process, struct snapshot_group *out)
 {
 	size_t most = builder->options->samples;
 
@@ -117,8 +119,8 @@ static int fill_samples(struct builder *builder, const struct model_group *from,
 		const char *target = sample->target, *test = "";
 
 		if (!target && sample->fd >= 0 && !process->exited)
-			target = builder->namer->target(builder->namer->context, builder->arena, process->process_id,
-							sample->fd);
+			target = builder->namer->target(builder->namer->context, builder->arena,
+			                                process->process_id, sample->fd);
 		if (sample->test.v)
 			test = builder->model->tests[sample->test.v - 1]->name;
 		to->fd = sample->fd;
@@ -135,11 +137,12 @@ static int fill_samples(struct builder *builder, const struct model_group *from,
 }
 
 static int add_groups(struct builder *builder, const struct process *process, size_t index,
-		      const struct group_list *list)
+                      const struct group_list *list)
 {
 	struct snapshot *snapshot = builder->snapshot;
-	uint64_t until = process->mark ? process->mark_ns : process->ended_ns ? process->ended_ns
-									      : builder->options->now_ns;
+	uint64_t until = process->mark       ? process->mark_ns
+	                 : process->ended_ns ? process->ended_ns
+	                                     : builder->options->now_ns;
 	for (size_t i = 0; i < list->count; i++) {
 		const struct model_group *from = &list->items[i];
 		struct snapshot_group *out = &snapshot->groups[snapshot->group_count];
@@ -183,8 +186,8 @@ static int fold_living(struct builder *builder)
 		error = left_open_take(builder->model, process);
 		if (!error)
 			error = left_open_fold(builder->model, process,
-					       process->mark ? process->mark_ns : builder->options->now_ns,
-					       &builder->living[i]);
+			                       process->mark ? process->mark_ns : builder->options->now_ns,
+			                       &builder->living[i]);
 		if (!process->mark)
 			left_open_clear(process);
 		i++;
@@ -204,7 +207,7 @@ static int add_processes(struct builder *builder)
 	for (size_t i = 0; i < builder->living_count; i++)
 		total += builder->living[i].count;
 	snapshot->processes =
-		arena_alloc(builder->arena, builder->model->process_count * sizeof(snapshot->processes[0]));
+	        arena_alloc(builder->arena, builder->model->process_count * sizeof(snapshot->processes[0]));
 	snapshot->groups = arena_alloc(builder->arena, total * sizeof(snapshot->groups[0]));
 	builder->groups = calloc(total ? total : 1, sizeof(*builder->groups));
 	if (!snapshot->processes || !snapshot->groups || !builder->groups)
@@ -214,18 +217,34 @@ static int add_processes(struct builder *builder)
 		error = fill_process(builder, process, &snapshot->processes[index]);
 		if (!error)
 			error = add_groups(builder, process, index,
-					   process->ended_ns ? &process->groups : &builder->living[living++]);
+			                   process->ended_ns ? &process->groups : &builder->living[living++]);
 	}
 	return error;
 }
 
 static const char *const stack_ends[STACK_END_COUNT] = {
-	[STACK_END_COMPLETE] = "",
-	[STACK_END_FRAME_POINTERS] = "native frames by frame pointers: callers may be missing",
-	[STACK_END_DEPTH] = "more frames than are kept",
-	[STACK_END_FAULT] = "the process's memory could not be read",
-	[STACK_END_PYTHON_UNKNOWN] = "the interpreter's thread state was not found",
+        [STACK_END_COMPLETE] = "",
+        [STACK_END_FRAME_POINTERS] = "native frames by frame pointers: callers may be missing",
+        [STACK_END_DEPTH] = "more frames than are kept",
+        [STACK_END_FAULT] = "the process's memory could not be read",
+        [STACK_END_PYTHON_UNKNOWN] = "the interpreter's thread state was not found",
 };
+
+/* Code that was compiled from a string ("<string>") belongs to whoever called it. */
+static void place_generated_frames(struct snapshot_frame *frames, size_t count)
+{
+	enum frame_room caller = ROOM_APPLICATION;
+
+	for (size_t i = count; i > 0; i--) {
+		struct snapshot_frame *frame = &frames[i - 1];
+
+		if (frame->language != LANGUAGE_PYTHON)
+			continue;
+		if (frame->file[0] == '<' && frame->room == ROOM_APPLICATION)
+			frame->room = caller;
+		caller = frame->room;
+	}
+}
 
 static int name_stack(struct builder *builder, const struct model_stack *from, struct snapshot_stack *out)
 {
@@ -242,9 +261,10 @@ static int name_stack(struct builder *builder, const struct model_stack *from, s
 			error = namer->python(namer->context, builder->arena, &from->frames[i], &python);
 		else
 			error = namer->native(namer->context, builder->arena, &from->frames[i], i > 0, &named,
-					      &named_count);
+			                      &named_count);
 		if (!error)
-			error = model_grow((void **)&frames, &capacity, count + named_count, sizeof(frames[0]));
+			error = model_grow((void **)&frames, &capacity, count + named_count,
+			                   sizeof(frames[0]));
 		if (!error) {
 			memcpy(frames + count, named, named_count * sizeof(frames[0]));
 			count += named_count;
@@ -256,6 +276,8 @@ static int name_stack(struct builder *builder, const struct model_stack *from, s
 	if (!error && count)
 		memcpy(out->frames, frames, count * sizeof(frames[0]));
 	free(frames);
+	if (!error)
+		place_generated_frames(out->frames, count);
 	out->id = from->id;
 	out->complete = from->end == STACK_END_COMPLETE;
 	out->why = stack_ends[from->end];
@@ -300,13 +322,14 @@ static int add_stacks(struct builder *builder)
 }
 
 static const char *const loss_reasons[LOSS_COUNT] = {
-	[LOSS_RING_FULL_HANDLES] = "the ring was full for %llu events of handles: try a larger --ring-size",
-	[LOSS_RING_FULL_PROCESSES] = "the ring was full for %llu events of processes: try a larger --ring-size",
-	[LOSS_RING_FULL_STACKS] = "the ring was full for %llu stacks: try a larger --ring-size",
-	[LOSS_PROCESS_MAP_FULL] = "%llu processes more than can be followed at once",
-	[LOSS_SCRATCH_BUSY] = "%llu table walks had no room to work in",
-	[LOSS_TABLE_FAULT] = "%llu descriptor tables could not be read",
-	[LOSS_TAIL_CALL] = "%llu stacks could not be captured",
+        [LOSS_RING_FULL_HANDLES] = "the ring was full for %llu events of handles: try a larger --ring-size",
+        [LOSS_RING_FULL_PROCESSES] =
+                "the ring was full for %llu events of processes: try a larger --ring-size",
+        [LOSS_RING_FULL_STACKS] = "the ring was full for %llu stacks: try a larger --ring-size",
+        [LOSS_PROCESS_MAP_FULL] = "%llu processes more than can be followed at once",
+        [LOSS_SCRATCH_BUSY] = "%llu table walks had no room to work in",
+        [LOSS_TABLE_FAULT] = "%llu descriptor tables could not be read",
+        [LOSS_TAIL_CALL] = "%llu stacks could not be captured",
 };
 
 static int add_reason(struct builder *builder, const char *format, uint64_t count)
@@ -316,7 +339,7 @@ static int add_reason(struct builder *builder, const char *format, uint64_t coun
 
 	if (!count)
 		return 0;
-	/* The formats are this file's own, each with one %llu. */
+		/* The formats are this file's own, each with one %llu. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	text = arena_printf(builder->arena, format, (unsigned long long)count);
@@ -348,13 +371,14 @@ static int add_completeness(struct builder *builder)
 	}
 	if (!error)
 		error = add_reason(builder, "%llu program runs were left out by the kernel (recursion)",
-				   builder->options->recursion_misses);
+		                   builder->options->recursion_misses);
 	if (!error)
 		error = add_reason(builder, "%llu handles, stacks or processes more than are kept",
-				   counters->over_maximum + builder->options->not_kept);
+		                   counters->over_maximum + builder->options->not_kept);
 	if (!error)
-		error = add_reason(builder, "%llu handles were gone from the kernel's tables without an event",
-				   counters->drift);
+		error = add_reason(builder,
+		                   "%llu handles were gone from the kernel's tables without an event",
+		                   counters->drift);
 	return error;
 }
 
@@ -363,7 +387,8 @@ static int add_run(struct builder *builder)
 	const struct build_options *options = builder->options;
 	struct snapshot *snapshot = builder->snapshot;
 
-	snapshot->command = arena_alloc(builder->arena, options->command_count * sizeof(snapshot->command[0]));
+	snapshot->command =
+	        arena_alloc(builder->arena, options->command_count * sizeof(snapshot->command[0]));
 	if (!snapshot->command)
 		return -ENOMEM;
 	for (size_t i = 0; i < options->command_count; i++) {
@@ -380,9 +405,9 @@ static int add_run(struct builder *builder)
 }
 
 int snapshot_new(struct model *model, const struct namer *namer, const struct build_options *options,
-		 struct snapshot **ret_snapshot)
+                 struct snapshot **ret_snapshot)
 {
-	struct builder builder = { .model = model, .namer = namer, .options = options };
+	struct builder builder = {.model = model, .namer = namer, .options = options};
 	int error = arena_new(&builder.arena);
 
 	if (error)

@@ -10,15 +10,15 @@
 #include "model/snapshot.h"
 
 #define MIN_COUNT_DEFAULT 3
-#define SAMPLES_DEFAULT	  20
+#define SAMPLES_DEFAULT   20
 
 struct build_options {
-	uint64_t now_ns;	  /* CLOCK_BOOTTIME */
-	uint64_t realtime_ns;	  /* what CLOCK_REALTIME is ahead of CLOCK_BOOTTIME */
-	uint64_t started_ns;	  /* CLOCK_BOOTTIME */
-	uint64_t min_count;	  /* instances that make a leak */
-	size_t samples;		  /* kept of each group, 0: all */
-	uint64_t maps_limit;	  /* vm.max_map_count, UINT64_MAX: unknown */
+	uint64_t now_ns;      /* CLOCK_BOOTTIME */
+	uint64_t realtime_ns; /* what CLOCK_REALTIME is ahead of CLOCK_BOOTTIME */
+	uint64_t started_ns;  /* CLOCK_BOOTTIME */
+	uint64_t min_count;   /* instances that make a leak */
+	size_t samples;       /* kept of each group, 0: all */
+	uint64_t maps_limit;  /* vm.max_map_count, UINT64_MAX: unknown */
 	const char *const *command;
 	size_t command_count;
 	const char *working_directory; /* "" where unknown */
@@ -30,11 +30,12 @@ struct build_options {
 };
 
 /**
- * Takes a snapshot. The model is not changed but for left-open sets of living processes, which are taken and dropped.
+ * Takes a snapshot. The model is not changed but for left-open sets of living processes, which are taken and
+ * dropped.
  * @param ret_snapshot for snapshot_free()
  * @return 0, or -ENOMEM
  */
 int snapshot_new(struct model *model, const struct namer *namer, const struct build_options *options,
-		 struct snapshot **ret_snapshot);
+                 struct snapshot **ret_snapshot);
 
 #endif

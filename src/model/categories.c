@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 /* libc's own files, which it maps where a program first asks for a locale or a conversion. */
-static const char *const libc_files[] = { "*/locale/*", "*/gconv/gconv-modules.cache" };
+static const char *const libc_files[] = {"*/locale/*", "*/gconv/gconv-modules.cache"};
 
 static bool is_libc_file(const struct snapshot_group *group)
 {
@@ -18,9 +18,9 @@ static bool is_libc_file(const struct snapshot_group *group)
 	return false;
 }
 
-/* Private anonymous memory is the application's only where its own code made the call: what libc or a runtime maps for
- * an arena has a user's line above it too. By frame pointers libc's caller is not known, so the innermost frame
- * decides. */
+/* Private anonymous memory is the application's only where its own code made the call: what libc or a runtime
+ * maps for an arena has a user's line above it too. By frame pointers libc's caller is not known, so the
+ * innermost frame decides. */
 static bool is_application_memory(const struct snapshot_stack *stack)
 {
 	return stack && stack->frame_count && stack->frames[0].room == ROOM_APPLICATION;
@@ -35,7 +35,8 @@ void categories_assign(struct snapshot *snapshot)
 		if (group->kind != HANDLE_KIND_MAP || group->category != CATEGORY_APPLICATION)
 			continue;
 		stack = snapshot_find_stack(snapshot, group->stack);
-		if ((stack && stack->frame_count && stack->frames[0].room == ROOM_LOADER) || is_libc_file(group))
+		if ((stack && stack->frame_count && stack->frames[0].room == ROOM_LOADER) ||
+		    is_libc_file(group))
 			group->category = CATEGORY_LOADER;
 		else if (group->type == HANDLE_TYPE_ANON && !is_application_memory(stack))
 			group->category = CATEGORY_ALLOCATOR;

@@ -31,9 +31,10 @@ struct maker {
 	uint64_t made_ns;
 	uint32_t thread_id;
 	struct test_id test;
-	uint32_t test_serial; /* how many tests its process had begun: more by the end means that it outlived its own */
+	uint32_t test_serial; /* how many tests its process had begun: more by the end means that it outlived
+	                         its own */
 	uint16_t origin;      /* enum handle_origin */
-	uint16_t type;	      /* enum handle_type */
+	uint16_t type;        /* enum handle_type */
 };
 
 /* One handle of a left-open set. It outlives its handle, which shutdown may release. */
@@ -42,7 +43,7 @@ struct left_open {
 	enum handle_category category;
 	struct maker maker;
 	struct handle *handle; /* descriptors: a reference; NULL for mappings */
-	int fd;		       /* -1: a mapping */
+	int fd;                /* -1: a mapping */
 	uint64_t address;
 	uint64_t bytes;
 	uint64_t released; /* bytes of a mapping, 1 of a descriptor */
@@ -74,7 +75,7 @@ struct model_group {
 	uint64_t count, instances, bytes;
 	uint64_t never, at_shutdown;
 	uint64_t oldest_ns, newest_ns; /* when made */
-	uint32_t slices;	       /* bit i: made in the i-th fifth of the process's life */
+	uint32_t slices;               /* bit i: made in the i-th fifth of the process's life */
 	struct group_test *tests;
 	size_t test_count;
 	struct group_sample *samples;

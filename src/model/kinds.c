@@ -21,7 +21,7 @@ struct origin_row {
 };
 
 static const struct origin_row origin_rows[HANDLE_ORIGIN_COUNT] = {
-#define HANDLE_ORIGIN(id, kind, name, type) [HANDLE_ORIGIN_##id] = { name, HANDLE_TYPE_##type },
+#define HANDLE_ORIGIN(id, kind, name, type) [HANDLE_ORIGIN_##id] = {name, HANDLE_TYPE_##type},
 #include "handle_kinds.def"
 };
 

@@ -16,8 +16,8 @@
 static int add(struct process *process, struct left_open **ret_entry)
 {
 	struct left_open *entry;
-	int error = model_grow((void **)&process->left_open, &process->left_open_capacity, process->left_open_count + 1,
-			       sizeof(process->left_open[0]));
+	int error = model_grow((void **)&process->left_open, &process->left_open_capacity,
+	                       process->left_open_count + 1, sizeof(process->left_open[0]));
 
 	if (error)
 		return error;
@@ -88,7 +88,7 @@ int left_open_take(struct model *model, struct process *process)
 	if (process->table && process->table->holders == 1)
 		error = take_points(process);
 	if (!error && process->space && process->space->holders == 1) {
-		struct range_visit visit = { process, process->space->generation };
+		struct range_visit visit = {process, process->space->generation};
 
 		error = ranges_visit(model, process->space, take_range, &visit);
 	}
@@ -114,10 +114,10 @@ void left_open_clear(struct process *process)
 		ranges_forget_left_open(process->space);
 }
 
-#define COMPARE(a, b)                                                                                                  \
-	do {                                                                                                           \
-		if ((a) != (b))                                                                                        \
-			return (a) < (b) ? -1 : 1;                                                                     \
+#define COMPARE(a, b)                              \
+	do {                                       \
+		if ((a) != (b))                    \
+			return (a) < (b) ? -1 : 1; \
 	} while (0)
 
 static int compare_groups(const struct left_open *a, const struct left_open *b)
@@ -145,7 +145,8 @@ static int compare_entries(const void *left, const void *right)
 	return 0;
 }
 
-/* Another process that lives and inherited the handle goes on holding it: it was handed over, not left open. */
+/* Another process that lives and inherited the handle goes on holding it: it was handed over, not left open.
+ */
 static bool handed_over(const struct process *process, const struct left_open *entry)
 {
 	const struct point_slot *slot;
@@ -175,7 +176,8 @@ static int count_test(struct model_group *group, const struct process *process, 
 
 	if (!maker->test.v)
 		return 0;
-	/* Entries come in order of time, so a test's handles follow each other but for tests of several threads. */
+	/* Entries come in order of time, so a test's handles follow each other but for tests of several
+	 * threads. */
 	for (size_t i = 0; i < group->test_count; i++)
 		if (group->tests[i].test.v == maker->test.v)
 			test = &group->tests[i];
@@ -186,7 +188,7 @@ static int count_test(struct model_group *group, const struct process *process, 
 			return -ENOMEM;
 		group->tests = tests;
 		test = &tests[group->test_count++];
-		*test = (struct group_test){ .test = maker->test };
+		*test = (struct group_test){.test = maker->test};
 	}
 	test->made++;
 	test->outlived += process->test_serial > maker->test_serial;
@@ -195,7 +197,8 @@ static int count_test(struct model_group *group, const struct process *process, 
 
 static int add_sample(const struct model *model, struct model_group *group, const struct left_open *entry)
 {
-	struct group_sample *samples = reallocarray(group->samples, group->sample_count + 1, sizeof(*samples));
+	struct group_sample *samples =
+	        reallocarray(group->samples, group->sample_count + 1, sizeof(*samples));
 	const char *target = NULL;
 	struct group_sample *sample;
 
@@ -204,12 +207,12 @@ static int add_sample(const struct model *model, struct model_group *group, cons
 	group->samples = samples;
 	sample = &samples[group->sample_count];
 	*sample = (struct group_sample){
-		.fd = entry->fd,
-		.address = entry->address,
-		.bytes = entry->bytes,
-		.thread_id = entry->maker.thread_id,
-		.made_ns = entry->maker.made_ns,
-		.test = entry->maker.test,
+	        .fd = entry->fd,
+	        .address = entry->address,
+	        .bytes = entry->bytes,
+	        .thread_id = entry->maker.thread_id,
+	        .made_ns = entry->maker.made_ns,
+	        .test = entry->maker.test,
 	};
 	if (entry->handle)
 		target = entry->handle->target;
@@ -225,7 +228,7 @@ static int add_sample(const struct model *model, struct model_group *group, cons
 }
 
 static int add_to_group(const struct model *model, const struct process *process, struct model_group *group,
-			const struct left_open *entry, const struct left_open *previous, uint64_t until_ns)
+                        const struct left_open *entry, const struct left_open *previous, uint64_t until_ns)
 {
 	const struct maker *maker = &entry->maker;
 	bool released = entry->kind == HANDLE_KIND_FD ? entry->released : entry->released >= entry->bytes;
@@ -235,7 +238,8 @@ static int add_to_group(const struct model *model, const struct process *process
 	group->bytes += entry->bytes;
 	group->never += !released;
 	group->at_shutdown += released;
-	if (!previous || previous->maker.made_ns != maker->made_ns || previous->maker.thread_id != maker->thread_id)
+	if (!previous || previous->maker.made_ns != maker->made_ns ||
+	    previous->maker.thread_id != maker->thread_id)
 		group->instances++;
 	if (!group->oldest_ns)
 		group->oldest_ns = maker->made_ns;
@@ -247,32 +251,34 @@ static int add_to_group(const struct model *model, const struct process *process
 
 static int begin_group(struct group_list *list, const struct left_open *entry, struct model_group **ret_group)
 {
-	int error = model_grow((void **)&list->items, &list->capacity, list->count + 1, sizeof(list->items[0]));
+	int error =
+	        model_grow((void **)&list->items, &list->capacity, list->count + 1, sizeof(list->items[0]));
 
 	if (error)
 		return error;
 	*ret_group = &list->items[list->count++];
 	**ret_group = (struct model_group){
-		.kind = entry->kind,
-		.type = entry->maker.type,
-		.origin = entry->maker.origin,
-		.category = entry->category,
-		.stack = entry->maker.stack,
+	        .kind = entry->kind,
+	        .type = entry->maker.type,
+	        .origin = entry->maker.origin,
+	        .category = entry->category,
+	        .stack = entry->maker.stack,
 	};
 	return 0;
 }
 
 int left_open_fold(const struct model *model, const struct process *process, uint64_t until_ns,
-		   struct group_list *ret_groups)
+                   struct group_list *ret_groups)
 {
-	struct group_list list = { 0 };
+	struct group_list list = {0};
 	struct model_group *group = NULL;
 	const struct left_open *previous = NULL;
 	int error = 0;
 
 	/* count 0: qsort's base may not be NULL */
 	if (process->left_open_count)
-		qsort(process->left_open, process->left_open_count, sizeof(process->left_open[0]), compare_entries);
+		qsort(process->left_open, process->left_open_count, sizeof(process->left_open[0]),
+		      compare_entries);
 	for (size_t i = 0; i < process->left_open_count && !error; i++) {
 		const struct left_open *entry = process->left_open[i];
 
@@ -303,5 +309,5 @@ void left_open_groups_free(struct group_list *groups)
 		free(groups->items[i].tests);
 	}
 	free(groups->items);
-	*groups = (struct group_list){ 0 };
+	*groups = (struct group_list){0};
 }

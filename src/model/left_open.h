@@ -1,5 +1,6 @@
 /*
- * The left-open set: what a process holds as it begins to shut down, whether or not shutdown then releases it.
+ * The left-open set: what a process holds as it begins to shut down, whether or not shutdown then releases
+ * it.
  */
 #ifndef LEFTOPEN_MODEL_LEFT_OPEN_H
 #define LEFTOPEN_MODEL_LEFT_OPEN_H
@@ -7,8 +8,8 @@
 #include "model/internal.h"
 
 /**
- * Adds to the process's set what it holds now, is answerable for and has not in the set yet. A table or space that
- * living processes share is left to the last of them.
+ * Adds to the process's set what it holds now, is answerable for and has not in the set yet. A table or space
+ * that living processes share is left to the last of them.
  * @return 0, or -ENOMEM: the set lacks some
  */
 int left_open_take(struct model *model, struct process *process);
@@ -20,7 +21,7 @@ int left_open_take(struct model *model, struct process *process);
  * @return 0, or -ENOMEM
  */
 int left_open_fold(const struct model *model, const struct process *process, uint64_t until_ns,
-		   struct group_list *ret_groups);
+                   struct group_list *ret_groups);
 
 /** Drops the set; handles that live on are in none. */
 void left_open_clear(struct process *process);

@@ -19,7 +19,8 @@ struct merge_class {
 	UT_hash_handle hh;
 };
 
-/* "/tmp/a/x7.db" is "/tmp/a" by folder and "x#.db" by name; "tcp 10.0.0.1:80 -> ..." is itself with '#' for digits. */
+/* "/tmp/a/x7.db" is "/tmp/a" by folder and "x#.db" by name; "tcp 10.0.0.1:80 -> ..." is itself with '#' for
+ * digits. */
 static char *shape_of_target(struct arena *arena, const char *target, enum likeness likeness)
 {
 	const char *slash = target[0] == '/' ? strrchr(target, '/') : NULL;
@@ -44,7 +45,7 @@ static char *shape_of_target(struct arena *arena, const char *target, enum liken
 
 /* @return 0 or -ENOMEM; *ret_key is NULL where the site's handles have nothing by which to be alike */
 static int class_key(const struct sites_work *work, const struct site_work *site, enum likeness likeness,
-		     char **ret_key)
+                     char **ret_key)
 {
 	struct arena *arena = work->snapshot->arena;
 	const struct snapshot_group *group = &work->snapshot->groups[site->groups[0]];
@@ -76,7 +77,7 @@ static int add_to_class(struct merge_class **classes, struct arena *arena, char 
 		HASH_ADD_KEYPTR(hh, *classes, class->key, strlen(class->key), class);
 	}
 	error = model_grow((void **)&class->sites, &class->site_capacity, class->site_count + 1,
-			   sizeof(class->sites[0]));
+	                   sizeof(class->sites[0]));
 	if (!error)
 		class->sites[class->site_count++] = site;
 	return error;
@@ -85,7 +86,7 @@ static int add_to_class(struct merge_class **classes, struct arena *arena, char 
 static int add_line(struct site_work *site, const struct snapshot_location *location)
 {
 	int error = model_grow((void **)&site->lines, &site->line_capacity, site->line_count + 1,
-			       sizeof(site->lines[0]));
+	                       sizeof(site->lines[0]));
 
 	if (!error)
 		site->lines[site->line_count++] = *location;
@@ -109,7 +110,8 @@ static int try_together(const struct merge_class *class, struct site_work *merge
 	return error;
 }
 
-/* Instances at different lines have different entries up to the line: alike by the library's entry, they add up. */
+/* Instances at different lines have different entries up to the line: alike by the library's entry, they add
+ * up. */
 static uint64_t sum_instances(const struct sites_work *work, const struct merge_class *class)
 {
 	uint64_t sum = 0;
@@ -130,7 +132,7 @@ static uint64_t sum_instances(const struct sites_work *work, const struct merge_
 
 static int merge_class(struct sites_work *work, struct merge_class *class)
 {
-	struct site_work merged = { 0 };
+	struct site_work merged = {0};
 	struct occasions occasions;
 	int error;
 
@@ -139,7 +141,8 @@ static int merge_class(struct sites_work *work, struct merge_class *class)
 	error = try_together(class, &merged);
 	if (!error)
 		error = site_count_occasions(work, &merged, &occasions);
-	if (error || !occasions.tests || !occasions.repeated || sum_instances(work, class) < work->min_count) {
+	if (error || !occasions.tests || !occasions.repeated ||
+	    sum_instances(work, class) < work->min_count) {
 		free(merged.groups);
 		free(merged.lines);
 		return error;
@@ -169,9 +172,8 @@ static int merge_by(struct sites_work *work, enum likeness likeness)
 	struct site_work *site, *next;
 	int error = 0;
 
-	HASH_ITER(hh, work->by_key, site, next)
-	{
-		struct occasions occasions = { 0 };
+	HASH_ITER (hh, work->by_key, site, next) {
+		struct occasions occasions = {0};
 		char *key = NULL;
 
 		if (!error)
@@ -181,8 +183,7 @@ static int merge_by(struct sites_work *work, enum likeness likeness)
 		if (!error && key)
 			error = add_to_class(&classes, work->snapshot->arena, key, site);
 	}
-	HASH_ITER(hh, classes, class, next_class)
-	{
+	HASH_ITER (hh, classes, class, next_class) {
 		if (!error)
 			error = merge_class(work, class);
 		HASH_DEL(classes, class);

@@ -37,19 +37,16 @@ static void free_interned(struct model *model)
 	struct model_file *file, *next_file;
 	struct model_test *test, *next_test;
 
-	HASH_ITER(hh, model->stacks, stack, next_stack)
-	{
+	HASH_ITER (hh, model->stacks, stack, next_stack) {
 		HASH_DEL(model->stacks, stack);
 		free(stack);
 	}
-	HASH_ITER(hh, model->files, file, next_file)
-	{
+	HASH_ITER (hh, model->files, file, next_file) {
 		HASH_DEL(model->files, file);
 		free(file->path);
 		free(file);
 	}
-	HASH_ITER(hh, model->tests_by_name, test, next_test)
-	{
+	HASH_ITER (hh, model->tests_by_name, test, next_test) {
 		HASH_DEL(model->tests_by_name, test);
 		free(test->name);
 		free(test);
@@ -76,7 +73,8 @@ const struct model_counters *model_counters_get(const struct model *model)
 	return &model->counters;
 }
 
-int model_follow(struct model *model, uint32_t process_id, uint32_t parent_id, uint64_t start_ns, const char *comm)
+int model_follow(struct model *model, uint32_t process_id, uint32_t parent_id, uint64_t start_ns,
+                 const char *comm)
 {
 	struct process *process;
 	int error = process_add(model, process_id, start_ns, &process);
@@ -128,19 +126,19 @@ struct test_id process_current_test(const struct process *process)
 	for (; process; process = process->parent)
 		if (process->announces_tests || process->test.v)
 			return process->test;
-	return (struct test_id){ 0 };
+	return (struct test_id){0};
 }
 
 static void fill_maker(const struct process *process, const struct event_header *header, uint64_t stack,
-		       uint16_t origin, struct maker *ret_maker)
+                       uint16_t origin, struct maker *ret_maker)
 {
 	*ret_maker = (struct maker){
-		.stack = stack,
-		.made_ns = header->time_ns,
-		.thread_id = header->thread_id,
-		.test = process_current_test(process),
-		.test_serial = process->test_serial,
-		.origin = origin,
+	        .stack = stack,
+	        .made_ns = header->time_ns,
+	        .thread_id = header->thread_id,
+	        .test = process_current_test(process),
+	        .test_serial = process->test_serial,
+	        .origin = origin,
 	};
 }
 
@@ -175,7 +173,8 @@ static int apply_fd_made(struct model *model, struct process *process, const str
 	handle = points_handle_new(&maker, event->file, event->inode, event->mode);
 	if (!handle)
 		return -ENOMEM;
-	handle->blamed = true;
+	/* Standard streams that were put aside and are put back are not left open. */
+	handle->blamed = event->fd >= POINTS_STANDARD || table->standard[event->fd] != event->file;
 	error = points_put(model, table, event->fd, handle, false);
 	return error == -ENOSPC ? 0 : error;
 }
@@ -191,7 +190,7 @@ static int apply_fd_closed(struct model *model, struct process *process, const s
 }
 
 static int apply_fd_range_closed(struct model *model, struct process *process,
-				 const struct event_fd_range_closed *event)
+                                 const struct event_fd_range_closed *event)
 {
 	struct fd_table *table;
 	int error = process_table(model, process, event->table, &table);
@@ -242,11 +241,11 @@ static enum handle_type map_type(const struct event_map_made *event)
 static int apply_map_made(struct model *model, struct process *process, const struct event_map_made *event)
 {
 	struct range range = {
-		.start = event->address,
-		.end = event->address + event->length_bytes,
-		.file = event->key,
-		.file_offset = event->file_offset,
-		.category = event->flags & MAP_STACK ? CATEGORY_THREAD_STACK : CATEGORY_APPLICATION,
+	        .start = event->address,
+	        .end = event->address + event->length_bytes,
+	        .file = event->key,
+	        .file_offset = event->file_offset,
+	        .category = event->flags & MAP_STACK ? CATEGORY_THREAD_STACK : CATEGORY_APPLICATION,
 	};
 	struct address_space *space;
 	int error = process_space(model, process, event->space, &space);
@@ -259,7 +258,8 @@ static int apply_map_made(struct model *model, struct process *process, const st
 	return error == -ENOSPC ? 0 : error;
 }
 
-static int apply_map_range(struct model *model, struct process *process, const struct event_map_released *event)
+static int apply_map_range(struct model *model, struct process *process,
+                           const struct event_map_released *event)
 {
 	uint64_t start = event->address, end = start + event->length_bytes;
 	struct address_space *space;
@@ -338,7 +338,7 @@ static int apply_file(struct model *model, const struct event_file *event)
 /* pytest appends the phase: "test_x.py::test_a (call)" (_pytest/runner.py, _update_current_test_var). */
 static size_t test_name_length(const char *name)
 {
-	static const char *const phases[] = { " (setup)", " (call)", " (teardown)" };
+	static const char *const phases[] = {" (setup)", " (call)", " (teardown)"};
 	size_t length = strlen(name);
 
 	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
@@ -361,7 +361,7 @@ static int intern_test(struct model *model, const char *name, size_t length, str
 	}
 	if (model->test_count >= MODEL_TESTS_MAX) {
 		model->counters.over_maximum++;
-		*ret_id = (struct test_id){ 0 };
+		*ret_id = (struct test_id){0};
 		return 0;
 	}
 	tests = reallocarray(model->tests, model->test_count + 1, sizeof(*tests));
@@ -389,8 +389,8 @@ static int apply_test(struct model *model, struct process *process, const struct
 	int error;
 
 	process->announces_tests = true;
-	/* Between two tests the last one's name stays: what is made there is made by its teardown's aftermath or by
-	 * the runner, and a test has outlived itself only when another begins. */
+	/* Between two tests the last one's name stays: a handle has outlived its test only when another
+	 * begins. */
 	if (!length)
 		return 0;
 	error = intern_test(model, event->name, length, &test);

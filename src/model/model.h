@@ -1,7 +1,7 @@
 /*
- * The model: processes, their descriptor tables and address spaces, the handles in them, interned stacks; what each
- * process held as it began to shut down. It knows no output and does no I/O.
- * Inputs: validated events, in ring order. Outputs: snapshots (model/snapshot.h).
+ * The model: processes, their descriptor tables and address spaces, the handles in them, interned stacks;
+ * what each process held as it began to shut down. It knows no output and does no I/O. Inputs: validated
+ * events, in ring order. Outputs: snapshots (model/snapshot.h).
  */
 #ifndef LEFTOPEN_MODEL_MODEL_H
 #define LEFTOPEN_MODEL_MODEL_H
@@ -18,14 +18,14 @@ struct model;
 #define MODEL_PROCESSES_MAX 200000  /* processes that are remembered, living and gone */
 #define MODEL_HANDLES_MAX   4000000 /* live descriptors and mappings */
 #define MODEL_STACKS_MAX    1000000
-#define MODEL_FILES_MAX	    262144
-#define MODEL_TESTS_MAX	    1000000
+#define MODEL_FILES_MAX     262144
+#define MODEL_TESTS_MAX     1000000
 #define MODEL_GROUPS_MAX    1000000 /* of left-open handles of processes that are gone */
 
 struct model_counters {
 	uint64_t events;
 	uint64_t reconciled;   /* handles learnt from the kernel's own tables, their maker unseen */
-	uint64_t drift;	       /* handles that the model had and the kernel did not */
+	uint64_t drift;        /* handles that the model had and the kernel did not */
 	uint64_t over_maximum; /* what was left out because of a maximum above */
 };
 
@@ -36,11 +36,13 @@ int model_new(struct model **ret_model);
 void model_free(struct model *model);
 
 /**
- * Adds a process from which following begins; what it holds by its next exec is inherited, and nobody's to blame.
+ * Adds a process from which following begins; what it holds by its next exec is inherited, and nobody's to
+ * blame.
  * @param start_ns the leader's start time, CLOCK_BOOTTIME
  * @return 0, or -ENOMEM
  */
-int model_follow(struct model *model, uint32_t process_id, uint32_t parent_id, uint64_t start_ns, const char *comm);
+int model_follow(struct model *model, uint32_t process_id, uint32_t parent_id, uint64_t start_ns,
+                 const char *comm);
 
 /**
  * Takes an event in. Events of processes that are not known are counted and left out.

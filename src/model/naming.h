@@ -20,12 +20,12 @@ struct namer {
 	 * @param is_return_address the call before it is meant
 	 * @return 0, at least one frame; -ENOMEM
 	 */
-	int (*native)(void *context, struct arena *arena, const struct stack_frame *frame, bool is_return_address,
-		      struct snapshot_frame **ret_frames, size_t *ret_count);
+	int (*native)(void *context, struct arena *arena, const struct stack_frame *frame,
+	              bool is_return_address, struct snapshot_frame **ret_frames, size_t *ret_count);
 
 	/** Names a frame of CPython's. @return 0, or -ENOMEM */
 	int (*python)(void *context, struct arena *arena, const struct stack_frame *frame,
-		      struct snapshot_frame *ret_frame);
+	              struct snapshot_frame *ret_frame);
 
 	/** What a living process's descriptor refers to. @return a string of the arena, or NULL: unknown */
 	const char *(*target)(void *context, struct arena *arena, uint32_t process_id, int fd);

@@ -9,28 +9,30 @@
 #include "base/arena.h"
 #include "model/site_internal.h"
 
-#define LIFE_SLICES	 5
-#define OCCASIONS_LEAST	 3
-#define LAST_SLICE	 (1U << (LIFE_SLICES - 1))
+#define LIFE_SLICES     5
+#define OCCASIONS_LEAST 3
+#define LAST_SLICE      (1U << (LIFE_SLICES - 1))
 
 int site_add_group(struct site_work *site, size_t index)
 {
 	int error = model_grow((void **)&site->groups, &site->group_capacity, site->group_count + 1,
-			       sizeof(site->groups[0]));
+	                       sizeof(site->groups[0]));
 
 	if (!error)
 		site->groups[site->group_count++] = index;
 	return error;
 }
 
-static const struct snapshot_group *group_at(const struct sites_work *work, const struct site_work *site, size_t i)
+static const struct snapshot_group *group_at(const struct sites_work *work, const struct site_work *site,
+                                             size_t i)
 {
 	return &work->snapshot->groups[site->groups[i]];
 }
 
-/* One call of one entry and type is an instance; a site has as many as its largest such set of groups, in all its
- * processes or in one. */
-static uint64_t count_instances(const struct sites_work *work, const struct site_work *site, const size_t *process)
+/* One call of one entry and type is an instance; a site has as many as its largest such set of groups, in all
+ * its processes or in one. */
+static uint64_t count_instances(const struct sites_work *work, const struct site_work *site,
+                                const size_t *process)
 {
 	uint64_t most = 0;
 
@@ -90,7 +92,8 @@ static int count_tests(const struct sites_work *work, const struct site_work *si
 }
 
 /* In the process where they are most: slices of different processes' lives are not occasions of one. */
-static void count_slices(const struct sites_work *work, const struct site_work *site, struct occasions *occasions)
+static void count_slices(const struct sites_work *work, const struct site_work *site,
+                         struct occasions *occasions)
 {
 	for (size_t i = 0; i < site->group_count; i++) {
 		size_t process = group_at(work, site, i)->process;
@@ -109,9 +112,10 @@ static void count_slices(const struct sites_work *work, const struct site_work *
 	}
 }
 
-int site_count_occasions(const struct sites_work *work, const struct site_work *site, struct occasions *ret_occasions)
+int site_count_occasions(const struct sites_work *work, const struct site_work *site,
+                         struct occasions *ret_occasions)
 {
-	struct occasions occasions = { .instances = count_instances(work, site, NULL) };
+	struct occasions occasions = {.instances = count_instances(work, site, NULL)};
 	int error = count_tests(work, site, &occasions.count);
 
 	if (error)
@@ -138,12 +142,12 @@ static int add_process(struct snapshot_site *site, size_t process, uint64_t coun
 			return 0;
 		}
 	}
-	site->processes[site->process_count++] = (struct snapshot_site_process){ process, count };
+	site->processes[site->process_count++] = (struct snapshot_site_process){process, count};
 	return 0;
 }
 
 static void sum_up(const struct sites_work *work, const struct site_work *site, struct snapshot_site *out,
-		   uint64_t *ret_never)
+                   uint64_t *ret_never)
 {
 	*ret_never = 0;
 	for (size_t i = 0; i < site->group_count; i++) {
@@ -214,12 +218,13 @@ static double slope(const struct sites_work *work, const struct site_work *site,
 		if (group->newest_ns > newest)
 			newest = group->newest_ns;
 	}
-	return newest > oldest && instances > 1 ? (double)(instances - 1) * 1e9 / (double)(newest - oldest) : 0;
+	return newest > oldest && instances > 1 ? (double)(instances - 1) * 1e9 / (double)(newest - oldest)
+	                                        : 0;
 }
 
 int site_finish(const struct sites_work *work, const struct site_work *site, struct snapshot_site *ret_site)
 {
-	struct snapshot_site out = { .location = site->place.location };
+	struct snapshot_site out = {.location = site->place.location};
 	struct arena *arena = work->snapshot->arena;
 	struct occasions occasions;
 	uint64_t never;

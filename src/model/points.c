@@ -103,8 +103,8 @@ static int reserve(struct fd_table *table, int fd)
 	if (fd < 0 || (unsigned int)fd >= POINTS_CAPACITY_MAX)
 		return -ENOSPC;
 	return model_grow((void **)&table->slots, &table->capacity,
-			  (size_t)fd < POINTS_CAPACITY_MIN ? POINTS_CAPACITY_MIN : (size_t)fd + 1,
-			  sizeof(table->slots[0]));
+	                  (size_t)fd < POINTS_CAPACITY_MIN ? POINTS_CAPACITY_MIN : (size_t)fd + 1,
+	                  sizeof(table->slots[0]));
 }
 
 int points_put(struct model *model, struct fd_table *table, int fd, struct handle *handle, bool inherited)
@@ -124,6 +124,8 @@ int points_put(struct model *model, struct fd_table *table, int fd, struct handl
 	table->slots[fd].handle = handle;
 	table->slots[fd].inherited = inherited;
 	table->opened += !inherited;
+	if (inherited && fd < POINTS_STANDARD)
+		table->standard[fd] = handle->file;
 	model->live_handles++;
 	if (++table->live > table->peak)
 		table->peak = table->live;

@@ -1,6 +1,6 @@
 /*
- * Descriptor tables: which number holds what. A table is a files_struct of the kernel from its birth on; processes
- * that share it share it here.
+ * Descriptor tables: which number holds what. A table is a files_struct of the kernel from its birth on;
+ * processes that share it share it here.
  */
 #ifndef LEFTOPEN_MODEL_POINTS_H
 #define LEFTOPEN_MODEL_POINTS_H
@@ -10,12 +10,12 @@
 /* An open descriptor, as it was made. A fork's copy shares it, so that it is known whose it was. */
 struct handle {
 	struct maker maker;
-	uint64_t file;	/* struct file * */
+	uint64_t file; /* struct file * */
 	uint64_t inode;
 	char *target; /* what it refers to, NULL: not read */
 	uint32_t references;
 	uint16_t mode;
-	bool blamed; /* made after following began, so that its process answers for it */
+	bool blamed;                 /* made after following began, so that its process answers for it */
 	struct left_open *left_open; /* its entry in the maker's left-open set, NULL: not in it */
 };
 
@@ -24,6 +24,8 @@ struct point_slot {
 	bool inherited;
 };
 
+#define POINTS_STANDARD 3
+
 struct fd_table {
 	uint64_t pointer;
 	uint64_t generation;
@@ -31,6 +33,7 @@ struct fd_table {
 	struct point_slot *slots;
 	size_t capacity;
 	uint64_t live, peak, opened, closed;
+	uint64_t standard[POINTS_STANDARD]; /* files that it began with under 0 to 2 */
 	/* Its own numbers, arriving in chunks. */
 	struct table_entry *numbers;
 	size_t number_count, number_capacity;
@@ -38,8 +41,8 @@ struct fd_table {
 };
 
 /**
- * Makes a table that is known by its pointer; one that was known by it before is forgotten, as its memory was used
- * again.
+ * Makes a table that is known by its pointer; one that was known by it before is forgotten, as its memory was
+ * used again.
  * @return 0, or -ENOMEM
  */
 int points_table_new(struct model *model, uint64_t pointer, struct fd_table **ret_table);

@@ -68,7 +68,8 @@ int process_table(struct model *model, struct process *process, uint64_t pointer
 	return 0;
 }
 
-int process_space(struct model *model, struct process *process, uint64_t pointer, struct address_space **ret_space)
+int process_space(struct model *model, struct process *process, uint64_t pointer,
+                  struct address_space **ret_space)
 {
 	struct address_space *space = ranges_space_find(model, pointer);
 	int error;
@@ -88,8 +89,7 @@ static void orphan_children(struct model *model, struct process *parent)
 {
 	struct process *child, *next;
 
-	HASH_ITER(hh, model->living, child, next)
-	{
+	HASH_ITER (hh, model->living, child, next) {
 		if (child->parent != parent)
 			continue;
 		if (!child->announces_tests && !child->test.v)
@@ -183,7 +183,7 @@ static int copy_description(struct process *child, const struct process *parent)
 }
 
 static int inherit_space(struct model *model, struct process *child, struct process *parent,
-			 const struct event_process_forked *event)
+                         const struct event_process_forked *event)
 {
 	struct address_space *space;
 	int error;
@@ -243,7 +243,8 @@ int process_execed(struct model *model, struct process *process, const struct ev
 		process->parent_id = event->parent_id;
 	left_open_clear(process);
 	if (table != process->table || !table) {
-		/* The table was shared: exec made a copy, which its numbers fill (kernel/fork.c, unshare_files). */
+		/* The table was shared: exec made a copy, which its numbers fill (kernel/fork.c,
+		 * unshare_files). */
 		struct fd_table *shared = process->table;
 
 		if (shared)
@@ -301,13 +302,13 @@ int process_exited(struct model *model, struct process *process, const struct ev
 
 /* A number that nobody was seen to make. */
 static int put_unseen(struct model *model, struct process *process, struct fd_table *table,
-		      const struct table_entry *entry, bool inherited)
+                      const struct table_entry *entry, bool inherited)
 {
 	struct maker maker = {
-		.made_ns = process->image_ns,
-		.origin = inherited ? HANDLE_ORIGIN_INHERITED : HANDLE_ORIGIN_UNSEEN,
-		.type = kinds_type_of_mode(entry->mode),
-		.thread_id = process->process_id,
+	        .made_ns = process->image_ns,
+	        .origin = inherited ? HANDLE_ORIGIN_INHERITED : HANDLE_ORIGIN_UNSEEN,
+	        .type = kinds_type_of_mode(entry->mode),
+	        .thread_id = process->process_id,
 	};
 	struct handle *handle = points_handle_new(&maker, entry->file, 0, (uint16_t)entry->mode);
 
@@ -319,10 +320,10 @@ static int put_unseen(struct model *model, struct process *process, struct fd_ta
 	return points_put(model, table, entry->fd, handle, inherited);
 }
 
-/* A forked child's number: the parent's handle of the same file, else one that the parent's own event has not told of
- * yet or that was closed meanwhile. */
+/* A forked child's number: the parent's handle of the same file, else one that the parent's own event has not
+ * told of yet or that was closed meanwhile. */
 static int put_forked(struct model *model, struct process *child, struct fd_table *table,
-		      const struct table_entry *entry)
+                      const struct table_entry *entry)
 {
 	const struct point_slot *slot = NULL;
 
@@ -335,7 +336,8 @@ static int put_forked(struct model *model, struct process *child, struct fd_tabl
 	return put_unseen(model, child, table, entry, true);
 }
 
-static int apply_numbers(struct model *model, struct process *process, struct fd_table *table, enum table_cause cause)
+static int apply_numbers(struct model *model, struct process *process, struct fd_table *table,
+                         enum table_cause cause)
 {
 	size_t next = 0;
 	int error = 0;
@@ -348,7 +350,8 @@ static int apply_numbers(struct model *model, struct process *process, struct fd
 			next++;
 		if (!slot->handle || (next < table->number_count && (size_t)table->numbers[next].fd == fd))
 			continue;
-		/* exec closes by close-on-exec, unshare drops: elsewhere the kernel does not have what we have. */
+		/* exec closes by close-on-exec, unshare drops: elsewhere the kernel does not have what we
+		 * have. */
 		if (cause == TABLE_EXITED)
 			model->counters.drift++;
 		(void)points_release(model, table, (int)fd);
@@ -371,7 +374,8 @@ static int apply_numbers(struct model *model, struct process *process, struct fd
 	return error;
 }
 
-int process_table_numbers(struct model *model, struct process *process, const struct event_table_numbers *event)
+int process_table_numbers(struct model *model, struct process *process,
+                          const struct event_table_numbers *event)
 {
 	struct fd_table *table;
 	int error = process_table(model, process, event->table, &table);
@@ -380,11 +384,12 @@ int process_table_numbers(struct model *model, struct process *process, const st
 		return error;
 	if (event->first)
 		table->number_count = 0;
-	error = model_grow((void **)&table->numbers, &table->number_capacity, table->number_count + event->count,
-			   sizeof(table->numbers[0]));
+	error = model_grow((void **)&table->numbers, &table->number_capacity,
+	                   table->number_count + event->count, sizeof(table->numbers[0]));
 	if (error)
 		return error;
-	memcpy(table->numbers + table->number_count, event->entries, event->count * sizeof(event->entries[0]));
+	memcpy(table->numbers + table->number_count, event->entries,
+	       event->count * sizeof(event->entries[0]));
 	table->number_count += event->count;
 	if (!event->last)
 		return 0;

@@ -12,7 +12,8 @@
  */
 int process_add(struct model *model, uint32_t process_id, uint64_t start_ns, struct process **ret_process);
 
-/** A process forked: the child's table holds what its own numbers say (process_table_numbers). @return 0 or -errno */
+/** A process forked: the child's table holds what its own numbers say (process_table_numbers). @return 0 or
+ * -errno */
 int process_forked(struct model *model, struct process *parent, const struct event_process_forked *event);
 
 int process_execed(struct model *model, struct process *process, const struct event_process_execed *event);
@@ -22,20 +23,24 @@ int process_arguments(struct process *process, const struct event_process_argume
 /** The process begins to shut down: its left-open set is taken. @return 0 or -ENOMEM */
 int process_marked(struct model *model, struct process *process, const struct event_mark *event);
 
-/** The process is gone: its set is completed and folded, its table and space are let go. @return 0 or -ENOMEM */
+/** The process is gone: its set is completed and folded, its table and space are let go. @return 0 or -ENOMEM
+ */
 int process_exited(struct model *model, struct process *process, const struct event_process_exited *event);
 
 /**
  * A table's own numbers, in chunks; with the last one the table is made to hold just these.
  * @return 0 or -ENOMEM
  */
-int process_table_numbers(struct model *model, struct process *process, const struct event_table_numbers *event);
+int process_table_numbers(struct model *model, struct process *process,
+                          const struct event_table_numbers *event);
 
 /** The table, made and given to the process where it is not known yet. @return 0 or -ENOMEM */
-int process_table(struct model *model, struct process *process, uint64_t pointer, struct fd_table **ret_table);
+int process_table(struct model *model, struct process *process, uint64_t pointer,
+                  struct fd_table **ret_table);
 
 /** The space, as process_table(). @return 0 or -ENOMEM */
-int process_space(struct model *model, struct process *process, uint64_t pointer, struct address_space **ret_space);
+int process_space(struct model *model, struct process *process, uint64_t pointer,
+                  struct address_space **ret_space);
 
 void process_free(struct model *model, struct process *process);
 

@@ -32,8 +32,7 @@ static void free_pieces(struct range_tree *pieces)
 {
 	struct range *range, *next;
 
-	RB_FOREACH_SAFE(range, range_tree, pieces, next)
-	{
+	RB_FOREACH_SAFE (range, range_tree, pieces, next) {
 		RB_REMOVE(range_tree, pieces, range);
 		free(range);
 	}
@@ -145,8 +144,7 @@ static int own_set(struct model *model, struct address_space *space)
 		return -ENOMEM;
 	RB_INIT(&own->tree);
 	own->references = 1;
-	RB_FOREACH(range, range_tree, &shared->tree)
-	{
+	RB_FOREACH (range, range_tree, &shared->tree) {
 		struct range *copy = malloc(sizeof(*copy));
 
 		if (!copy) {
@@ -183,7 +181,8 @@ static struct range *first_after(struct range_tree *tree, uint64_t address)
 }
 
 /* Cuts what lies between start and end out of the set into `pieces`. */
-static int cut_out(struct model *model, struct range_set *set, uint64_t start, uint64_t end, struct range_tree *pieces)
+static int cut_out(struct model *model, struct range_set *set, uint64_t start, uint64_t end,
+                   struct range_tree *pieces)
 {
 	struct range *range;
 
@@ -223,9 +222,9 @@ static void note_released(struct range_tree *pieces)
 {
 	struct range *range;
 
-	RB_FOREACH(range, range_tree, pieces)
-	if (range->left_open)
-		range->left_open->released += range->end - range->start;
+	RB_FOREACH (range, range_tree, pieces)
+		if (range->left_open)
+			range->left_open->released += range->end - range->start;
 }
 
 int ranges_map(struct model *model, struct address_space *space, const struct range *range)
@@ -284,7 +283,7 @@ static int transit_begin(struct address_space *space, uint32_t thread_id, struct
 }
 
 int ranges_move_begin(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
-		      uint32_t thread_id)
+                      uint32_t thread_id)
 {
 	struct transit *transit;
 	int error = own_set(model, space);
@@ -296,7 +295,8 @@ int ranges_move_begin(struct model *model, struct address_space *space, uint64_t
 	return cut_out(model, space->ranges, start, end, &transit->pieces);
 }
 
-int ranges_unmap(struct model *model, struct address_space *space, uint64_t start, uint64_t end, uint32_t thread_id)
+int ranges_unmap(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
+                 uint32_t thread_id)
 {
 	int error = ranges_move_begin(model, space, start, end, thread_id);
 
@@ -306,16 +306,15 @@ int ranges_unmap(struct model *model, struct address_space *space, uint64_t star
 }
 
 /* Puts a thread's pieces back, moved by a distance; addresses beyond `end` are not there any more. */
-static int put_back(struct model *model, struct address_space *space, struct transit *transit, uint64_t distance,
-		    uint64_t end)
+static int put_back(struct model *model, struct address_space *space, struct transit *transit,
+                    uint64_t distance, uint64_t end)
 {
 	struct range *range, *next;
 	int error = own_set(model, space);
 
 	if (error)
 		return error;
-	RB_FOREACH_SAFE(range, range_tree, &transit->pieces, next)
-	{
+	RB_FOREACH_SAFE (range, range_tree, &transit->pieces, next) {
 		RB_REMOVE(range_tree, &transit->pieces, range);
 		range->start += distance;
 		range->end += distance;
@@ -339,19 +338,19 @@ int ranges_unmap_failed(struct model *model, struct address_space *space, uint32
 
 	if (!transit)
 		return 0;
-	RB_FOREACH(range, range_tree, &transit->pieces)
-	if (range->left_open)
-		range->left_open->released -= range->end - range->start;
+	RB_FOREACH (range, range_tree, &transit->pieces)
+		if (range->left_open)
+			range->left_open->released -= range->end - range->start;
 	return put_back(model, space, transit, 0, UINT64_MAX);
 }
 
 int ranges_move_end(struct model *model, struct address_space *space, const struct event_map_moved *event,
-		    const struct maker *maker)
+                    const struct maker *maker)
 {
 	struct transit *transit = transit_find(space, event->header.thread_id);
 	uint64_t start = (uint64_t)event->result, end = start + event->new_length_bytes, flags = event->flags;
 	struct range_tree overlaid = RB_INITIALIZER(&overlaid);
-	struct range *piece, template = { .start = start, .end = end, .maker = *maker };
+	struct range *piece, template = {.start = start, .end = end, .maker = *maker};
 	/* include/uapi/linux/mman.h: MREMAP_DONTUNMAP keeps the old range, empty. */
 	bool keeps_old = flags & 4;
 	int error;
@@ -398,8 +397,7 @@ int ranges_visit(struct model *model, struct address_space *space, ranges_visit_
 
 	if (error)
 		return error;
-	RB_FOREACH_SAFE(range, range_tree, &space->ranges->tree, next)
-	{
+	RB_FOREACH_SAFE (range, range_tree, &space->ranges->tree, next) {
 		error = visit(context, range);
 		if (error)
 			return error;
@@ -411,9 +409,9 @@ void ranges_forget_left_open(struct address_space *space)
 {
 	struct range *range;
 
-	RB_FOREACH(range, range_tree, &space->ranges->tree)
-	range->left_open = NULL;
+	RB_FOREACH (range, range_tree, &space->ranges->tree)
+		range->left_open = NULL;
 	for (struct transit *transit = space->transits; transit; transit = transit->next)
-		RB_FOREACH(range, range_tree, &transit->pieces)
-	range->left_open = NULL;
+		RB_FOREACH (range, range_tree, &transit->pieces)
+			range->left_open = NULL;
 }

@@ -57,18 +57,20 @@ uint64_t ranges_bytes(const struct address_space *space);
 int ranges_map(struct model *model, struct address_space *space, const struct range *range);
 
 /**
- * Unmaps addresses: a range in their middle splits. The pieces are kept under the thread's id until its next call that
- * changes mappings, in case this one fails.
+ * Unmaps addresses: a range in their middle splits. The pieces are kept under the thread's id until its next
+ * call that changes mappings, in case this one fails.
  * @return 0, or -ENOMEM
  */
-int ranges_unmap(struct model *model, struct address_space *space, uint64_t start, uint64_t end, uint32_t thread_id);
+int ranges_unmap(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
+                 uint32_t thread_id);
 
 /** The thread's last ranges_unmap() failed: its pieces are there again. @return 0, or -ENOMEM */
 int ranges_unmap_failed(struct model *model, struct address_space *space, uint32_t thread_id);
 
-/** mremap(2) began: the range is in transit, and nobody else's mapping is taken for it. @return 0, or -ENOMEM */
+/** mremap(2) began: the range is in transit, and nobody else's mapping is taken for it. @return 0, or -ENOMEM
+ */
 int ranges_move_begin(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
-		      uint32_t thread_id);
+                      uint32_t thread_id);
 
 /**
  * mremap(2) came back.
@@ -77,7 +79,7 @@ int ranges_move_begin(struct model *model, struct address_space *space, uint64_t
  * @source mremap(2); mm/mremap.c
  */
 int ranges_move_end(struct model *model, struct address_space *space, const struct event_map_moved *event,
-		    const struct maker *maker);
+                    const struct maker *maker);
 
 typedef int (*ranges_visit_fn)(void *context, struct range *range);
 

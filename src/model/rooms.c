@@ -14,40 +14,40 @@ struct room_pattern {
 
 /* Of an ELF file's base name; the first that matches counts. */
 static const struct room_pattern native_names[] = {
-	{ "ld-linux*", ROOM_LOADER },	 { "ld-2.*", ROOM_LOADER },	 { "ld-musl-*", ROOM_LOADER },
-	{ "ld.so*", ROOM_LOADER },	 { "libc.so*", ROOM_LIBC },	 { "libc-2.*", ROOM_LIBC },
-	{ "libc.musl-*", ROOM_LIBC },	 { "libpthread*.so*", ROOM_LIBC }, { "libm.so*", ROOM_LIBC },
-	{ "libdl.so*", ROOM_LIBC },	 { "librt.so*", ROOM_LIBC },	 { "[[]vdso]", ROOM_LIBC },
-	{ "python[23]*", ROOM_RUNTIME }, { "libpython*", ROOM_RUNTIME }, { "perl", ROOM_RUNTIME },
-	{ "perl5*", ROOM_RUNTIME },	 { "libperl.so*", ROOM_RUNTIME }, { "node", ROOM_RUNTIME },
-	{ "nodejs", ROOM_RUNTIME },	 { "ruby*", ROOM_RUNTIME },	 { "libruby*", ROOM_RUNTIME },
-	{ "libjvm.so", ROOM_RUNTIME },	 { "libjli.so", ROOM_RUNTIME },
+        {"ld-linux*", ROOM_LOADER},    {"ld-2.*", ROOM_LOADER},        {"ld-musl-*", ROOM_LOADER},
+        {"ld.so*", ROOM_LOADER},       {"libc.so*", ROOM_LIBC},        {"libc-2.*", ROOM_LIBC},
+        {"libc.musl-*", ROOM_LIBC},    {"libpthread*.so*", ROOM_LIBC}, {"libm.so*", ROOM_LIBC},
+        {"libdl.so*", ROOM_LIBC},      {"librt.so*", ROOM_LIBC},       {"[[]vdso]", ROOM_LIBC},
+        {"python[23]*", ROOM_RUNTIME}, {"libpython*", ROOM_RUNTIME},   {"perl", ROOM_RUNTIME},
+        {"perl5*", ROOM_RUNTIME},      {"libperl.so*", ROOM_RUNTIME},  {"node", ROOM_RUNTIME},
+        {"nodejs", ROOM_RUNTIME},      {"ruby*", ROOM_RUNTIME},        {"libruby*", ROOM_RUNTIME},
+        {"libjvm.so", ROOM_RUNTIME},   {"libjli.so", ROOM_RUNTIME},
 };
 
 /* Of a shared library's path. */
 static const struct room_pattern native_paths[] = {
-	{ "/usr/*", ROOM_LIBRARY },
-	{ "/lib/*", ROOM_LIBRARY },
-	{ "/lib64/*", ROOM_LIBRARY },
-	{ "/opt/*", ROOM_LIBRARY },
-	{ "*/site-packages/*", ROOM_LIBRARY },
-	{ "*/dist-packages/*", ROOM_LIBRARY },
-	{ "*/lib-dynload/*", ROOM_RUNTIME },
-	{ "*/node_modules/*", ROOM_LIBRARY },
+        {"/usr/*", ROOM_LIBRARY},
+        {"/lib/*", ROOM_LIBRARY},
+        {"/lib64/*", ROOM_LIBRARY},
+        {"/opt/*", ROOM_LIBRARY},
+        {"*/site-packages/*", ROOM_LIBRARY},
+        {"*/dist-packages/*", ROOM_LIBRARY},
+        {"*/lib-dynload/*", ROOM_RUNTIME},
+        {"*/node_modules/*", ROOM_LIBRARY},
 };
 
 static const struct room_pattern python_paths[] = {
-	{ "<frozen *", ROOM_RUNTIME },
-	{ "*/site-packages/*", ROOM_LIBRARY },
-	{ "*/dist-packages/*", ROOM_LIBRARY },
-	{ "*/.tox/*", ROOM_LIBRARY },
-	{ "*/.venv/*", ROOM_LIBRARY },
-	{ "*/lib/python[23].[0-9]/*", ROOM_RUNTIME },
-	{ "*/lib/python[23].[0-9][0-9]/*", ROOM_RUNTIME },
-	{ "*/lib64/python[23].[0-9]/*", ROOM_RUNTIME },
-	{ "*/lib64/python[23].[0-9][0-9]/*", ROOM_RUNTIME },
-	{ "/usr/lib/python3/*", ROOM_LIBRARY },
-	{ "/usr/share/*", ROOM_LIBRARY },
+        {"<frozen *", ROOM_RUNTIME},
+        {"*/site-packages/*", ROOM_LIBRARY},
+        {"*/dist-packages/*", ROOM_LIBRARY},
+        {"*/.tox/*", ROOM_LIBRARY},
+        {"*/.venv/*", ROOM_LIBRARY},
+        {"*/lib/python[23].[0-9]/*", ROOM_RUNTIME},
+        {"*/lib/python[23].[0-9][0-9]/*", ROOM_RUNTIME},
+        {"*/lib64/python[23].[0-9]/*", ROOM_RUNTIME},
+        {"*/lib64/python[23].[0-9][0-9]/*", ROOM_RUNTIME},
+        {"/usr/lib/python3/*", ROOM_LIBRARY},
+        {"/usr/share/*", ROOM_LIBRARY},
 };
 
 static bool is_application(const struct room_rules *rules, const char *path)
@@ -58,7 +58,8 @@ static bool is_application(const struct room_rules *rules, const char *path)
 	return false;
 }
 
-static bool match(const struct room_pattern *patterns, size_t count, const char *text, enum frame_room *ret_room)
+static bool match(const struct room_pattern *patterns, size_t count, const char *text,
+                  enum frame_room *ret_room)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (fnmatch(patterns[i].glob, text, 0))
@@ -69,7 +70,8 @@ static bool match(const struct room_pattern *patterns, size_t count, const char 
 	return false;
 }
 
-#define MATCH(patterns, text, ret_room) match(patterns, sizeof(patterns) / sizeof(patterns[0]), text, ret_room)
+#define MATCH(patterns, text, ret_room) \
+	match(patterns, sizeof(patterns) / sizeof(patterns[0]), text, ret_room)
 
 enum frame_room rooms_of_native(const struct room_rules *rules, const char *path)
 {

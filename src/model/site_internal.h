@@ -16,7 +16,7 @@ struct group_place {
 	struct snapshot_location location;
 	const char *module;
 	const char *entry_function; /* the frame that the application called */
-	uint64_t entry_hash;	    /* of the frames from the innermost to the site's */
+	uint64_t entry_hash;        /* of the frames from the innermost to the site's */
 };
 
 struct site_work {
@@ -33,7 +33,7 @@ struct sites_work {
 	struct snapshot *snapshot;
 	const struct model *model;
 	const struct model_group *const *groups; /* as the snapshot's */
-	struct group_place *places;		 /* as the snapshot's groups */
+	struct group_place *places;              /* as the snapshot's groups */
 	uint64_t min_count;
 	struct site_work *by_key;
 };
@@ -50,7 +50,8 @@ struct occasions {
 int site_add_group(struct site_work *site, size_t index);
 
 /** Counts a site's instances and occasions. @return 0, or -ENOMEM */
-int site_count_occasions(const struct sites_work *work, const struct site_work *site, struct occasions *ret_occasions);
+int site_count_occasions(const struct sites_work *work, const struct site_work *site,
+                         struct occasions *ret_occasions);
 
 /** Is this a leak: enough instances on enough occasions? */
 bool site_is_leak(const struct sites_work *work, const struct occasions *occasions);
@@ -59,8 +60,8 @@ bool site_is_leak(const struct sites_work *work, const struct occasions *occasio
 int site_finish(const struct sites_work *work, const struct site_work *site, struct snapshot_site *ret_site);
 
 /**
- * Merges sites below min-count whose handles are alike: one entry of one library, one type, one folder, file name or
- * peer, together on enough occasions. A lazy library opens at another line in every test.
+ * Merges sites below min-count whose handles are alike: one entry of one library, one type, one folder, file
+ * name or peer, together on enough occasions. A lazy library opens at another line in every test.
  * @return 0, or -ENOMEM
  */
 int sites_merge(struct sites_work *work);

@@ -10,10 +10,11 @@
 #include "base/arena.h"
 #include "model/site_internal.h"
 
-/* The application's frame, else the innermost one that is not libc's, the loader's or a runtime's, else the innermost. */
+/* The application's frame, else the innermost one that is not libc's, the loader's or a runtime's, else the
+ * innermost. */
 static const struct snapshot_frame *site_frame(const struct snapshot_stack *stack, size_t *ret_index)
 {
-	static const enum frame_room order[] = { ROOM_APPLICATION, ROOM_LIBRARY, ROOM_RUNTIME };
+	static const enum frame_room order[] = {ROOM_APPLICATION, ROOM_LIBRARY, ROOM_RUNTIME};
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
 		for (size_t j = 0; j < stack->frame_count; j++) {
@@ -39,7 +40,8 @@ static const char *relative_path(const struct snapshot *snapshot, const char *pa
 
 static uint64_t hash_string(uint64_t hash, const char *string)
 {
-	/* FNV-1a (draft-eastlake-fnv): an identity that stays the same from run to run and version to version. */
+	/* FNV-1a (draft-eastlake-fnv): an identity that stays the same from run to run and version to
+	 * version. */
 	do {
 		hash ^= (unsigned char)*string;
 		hash *= 0x100000001b3ULL;
@@ -63,16 +65,17 @@ static uint64_t hash_entry(const struct snapshot_stack *stack, size_t site_at)
 }
 
 /* Where nothing is known of the stack, a process's program stands for the place. */
-static void locate(const struct snapshot *snapshot, const struct snapshot_group *group, struct group_place *ret_place)
+static void locate(const struct snapshot *snapshot, const struct snapshot_group *group,
+                   struct group_place *ret_place)
 {
 	const struct snapshot_stack *stack = snapshot_find_stack(snapshot, group->stack);
 	const struct snapshot_frame *frame, *entry;
 	size_t at = 0;
 
 	*ret_place = (struct group_place){
-		.location = { .function = "", .file = "", .line = 0, .language = LANGUAGE_NATIVE },
-		.module = snapshot->processes[group->process].exe,
-		.entry_function = "",
+	        .location = {.function = "", .file = "", .line = 0, .language = LANGUAGE_NATIVE},
+	        .module = snapshot->processes[group->process].exe,
+	        .entry_function = "",
 	};
 	frame = stack ? site_frame(stack, &at) : NULL;
 	if (!frame)
@@ -93,8 +96,8 @@ static struct site_work *find_site(struct sites_work *work, const struct group_p
 	char *key;
 
 	key = arena_printf(work->snapshot->arena, "%s%c%s%c%s%c%u", place->location.function, '\1',
-			   place->location.file, '\1', place->location.file[0] ? "" : place->module, '\1',
-			   place->location.line);
+	                   place->location.file, '\1', place->location.file[0] ? "" : place->module, '\1',
+	                   place->location.line);
 	if (!key)
 		return NULL;
 	HASH_FIND_STR(work->by_key, key, site);
@@ -142,7 +145,8 @@ static int compare_sites(const void *a, const void *b)
 	return left->location.line < right->location.line ? -1 : left->location.line > right->location.line;
 }
 
-/* Two sites of one function are told apart by their order, so that no line and no address is part of the id. */
+/* Two sites of one function are told apart by their order, so that no line and no address is part of the id.
+ */
 static int name_sites(struct snapshot *snapshot)
 {
 	for (size_t i = 0; i < snapshot->site_count; i++) {
@@ -156,9 +160,9 @@ static int name_sites(struct snapshot *snapshot)
 			const struct snapshot_site *other = &snapshot->sites[j];
 
 			before += j != i && !site->fds == !other->fds &&
-				  !strcmp(other->location.function, site->location.function) &&
-				  !strcmp(other->location.file, site->location.file) &&
-				  other->location.line < site->location.line;
+			          !strcmp(other->location.function, site->location.function) &&
+			          !strcmp(other->location.file, site->location.file) &&
+			          other->location.line < site->location.line;
 		}
 		hash ^= before * 0x9e3779b97f4a7c15ULL;
 		site->id = arena_printf(snapshot->arena, "%016llx", (unsigned long long)hash);
@@ -174,9 +178,10 @@ static bool is_finding(const struct snapshot_group *group)
 }
 
 int sites_build(struct snapshot *snapshot, const struct model *model, const struct model_group *const *groups,
-		uint64_t min_count)
+                uint64_t min_count)
 {
-	struct sites_work work = { .snapshot = snapshot, .model = model, .groups = groups, .min_count = min_count };
+	struct sites_work work = {
+	        .snapshot = snapshot, .model = model, .groups = groups, .min_count = min_count};
 	struct site_work *site, *next;
 	int error = 0;
 
@@ -191,8 +196,7 @@ int sites_build(struct snapshot *snapshot, const struct model *model, const stru
 	snapshot->sites = arena_alloc(snapshot->arena, HASH_COUNT(work.by_key) * sizeof(snapshot->sites[0]));
 	if (!snapshot->sites)
 		error = -ENOMEM;
-	HASH_ITER(hh, work.by_key, site, next)
-	{
+	HASH_ITER (hh, work.by_key, site, next) {
 		if (!error)
 			error = site_finish(&work, site, &snapshot->sites[snapshot->site_count]);
 		if (!error)

@@ -18,6 +18,6 @@ struct arena;
  * @return 0, or -ENOMEM
  */
 int sites_build(struct snapshot *snapshot, const struct model *model, const struct model_group *const *groups,
-		uint64_t min_count);
+                uint64_t min_count);
 
 #endif

@@ -21,10 +21,10 @@ enum frame_language { LANGUAGE_NATIVE = 0, LANGUAGE_PYTHON, LANGUAGE_JIT, LANGUA
 /* Where a frame's code belongs, which decides the site. */
 enum frame_room {
 	ROOM_APPLICATION = 0,
-	ROOM_LIBRARY,  /* installed packages and shared libraries */
-	ROOM_RUNTIME,  /* an interpreter and its standard library */
-	ROOM_LIBC,     /* libc, libpthread, the vdso */
-	ROOM_LOADER,   /* ld.so */
+	ROOM_LIBRARY, /* installed packages and shared libraries */
+	ROOM_RUNTIME, /* an interpreter and its standard library */
+	ROOM_LIBC,    /* libc, libpthread, the vdso */
+	ROOM_LOADER,  /* ld.so */
 	ROOM_COUNT
 };
 
@@ -32,7 +32,7 @@ struct snapshot_frame {
 	const char *function; /* "" where unknown */
 	const char *module;   /* path of the ELF file, "" for Python */
 	const char *file;     /* source file, "" where unknown */
-	uint32_t line;	      /* 0 where unknown */
+	uint32_t line;        /* 0 where unknown */
 	uint64_t offset;      /* file offset for native frames */
 	enum frame_language language;
 	enum frame_room room;
@@ -42,7 +42,7 @@ struct snapshot_frame {
 struct snapshot_stack {
 	uint64_t id;
 	bool complete;
-	const char *why; /* why it ends early, "" where complete */
+	const char *why;               /* why it ends early, "" where complete */
 	struct snapshot_frame *frames; /* innermost first */
 	size_t frame_count;
 };
@@ -56,7 +56,7 @@ enum handle_category {
 };
 
 struct snapshot_sample {
-	int fd;		    /* -1 for mappings */
+	int fd;             /* -1 for mappings */
 	const char *target; /* "" where unknown */
 	uint64_t address;   /* 0 for descriptors */
 	uint64_t bytes;
@@ -83,7 +83,14 @@ struct snapshot_group {
 	size_t sample_count;
 };
 
-enum verdict { VERDICT_LEAK = 0, VERDICT_LEFT_OPEN, VERDICT_LATE, VERDICT_HELD, VERDICT_STEADY, VERDICT_COUNT };
+enum verdict {
+	VERDICT_LEAK = 0,
+	VERDICT_LEFT_OPEN,
+	VERDICT_LATE,
+	VERDICT_HELD,
+	VERDICT_STEADY,
+	VERDICT_COUNT
+};
 
 struct snapshot_location {
 	const char *function;
@@ -116,7 +123,7 @@ struct snapshot_site {
 	uint64_t bytes;
 	uint64_t instances;
 	uint64_t occasions;
-	bool occasions_are_tests; /* else slices of the process's life */
+	bool occasions_are_tests;         /* else slices of the process's life */
 	struct snapshot_site_test *tests; /* in order of first use */
 	size_t test_count;
 	double slope_per_s;
@@ -138,7 +145,7 @@ struct snapshot_process {
 	int exit_code;
 	int signal;
 	enum shutdown_mark left_open_at; /* SHUTDOWN_NONE: "live" */
-	bool is_command; /* the one that run started */
+	bool is_command;                 /* the one that run started */
 	struct {
 		uint64_t live, peak, opened, closed;
 		uint64_t limit; /* UINT64_MAX: unknown or none */
@@ -162,7 +169,7 @@ struct snapshot_self {
 	double cpu_s;
 	uint64_t rss_peak_bytes;
 	uint64_t kernel_ns_per_event; /* 0: not measured */
-	double armed_s;		      /* from start to armed */
+	double armed_s;               /* from start to armed */
 };
 
 struct snapshot_completeness {

@@ -23,12 +23,12 @@ struct family_name {
 };
 
 static const struct family_name family_names[] = {
-	{ AF_UNIX, "unix" },   { AF_NETLINK, "netlink" }, { AF_PACKET, "packet" },
-	{ AF_VSOCK, "vsock" }, { AF_ALG, "alg" },	  { AF_BLUETOOTH, "bluetooth" },
+        {AF_UNIX, "unix"},   {AF_NETLINK, "netlink"}, {AF_PACKET, "packet"},
+        {AF_VSOCK, "vsock"}, {AF_ALG, "alg"},         {AF_BLUETOOTH, "bluetooth"},
 };
 
 static void format_address(const struct event_socket *socket, const uint8_t *address, uint16_t port, char *to,
-			   size_t bytes)
+                           size_t bytes)
 {
 	char text[INET6_ADDRSTRLEN] = "?";
 	bool v6 = socket->family == AF_INET6;
@@ -39,9 +39,9 @@ static void format_address(const struct event_socket *socket, const uint8_t *add
 
 static char *describe_inet(const struct event_socket *socket)
 {
-	const char *protocol = socket->protocol == IPPROTO_TCP	 ? "tcp"
-			       : socket->protocol == IPPROTO_UDP ? "udp"
-								 : "ip";
+	const char *protocol = socket->protocol == IPPROTO_TCP   ? "tcp"
+	                       : socket->protocol == IPPROTO_UDP ? "udp"
+	                                                         : "ip";
 	char local[64], remote[64], *text = NULL;
 	int length;
 

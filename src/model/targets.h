@@ -7,8 +7,8 @@
 #include "event_abi.h"
 
 /**
- * Describes a target as reports show it: a path, "tcp 127.0.0.1:80 -> 127.0.0.1:4711", "tcp listening on [::1]:80",
- * "unix", "pipe", "[eventpoll]", "memfd:name".
+ * Describes a target as reports show it: a path, "tcp 127.0.0.1:80 -> 127.0.0.1:4711", "tcp listening on
+ * [::1]:80", "unix", "pipe", "[eventpoll]", "memfd:name".
  * @return a string for free(), or NULL: out of memory
  */
 char *targets_describe(const struct event_fd_target *event);

@@ -12,10 +12,10 @@ struct snapshot;
 
 struct report_options {
 	bool color;
-	bool verbose;	 /* whole stacks */
-	bool quiet;	 /* the verdict's two lines only, nothing where nothing was found */
-	size_t top;	 /* sites shown in text, 0: all */
-	size_t samples;	 /* of each group in JSON, 0: all that the snapshot has */
+	bool verbose;   /* whole stacks */
+	bool quiet;     /* the verdict's two lines only, nothing where nothing was found */
+	size_t top;     /* sites shown in text, 0: all */
+	size_t samples; /* of each group in JSON, 0: all that the snapshot has */
 };
 
 struct report_format {

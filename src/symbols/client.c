@@ -33,7 +33,7 @@ struct symbols {
 };
 
 int symbols_new(struct mapped_files *files, const struct python_codes *codes, const struct room_rules *rules,
-		bool show_progress, struct symbols **ret_symbols)
+                bool show_progress, struct symbols **ret_symbols)
 {
 	struct symbols *symbols = calloc(1, sizeof(*symbols));
 
@@ -53,8 +53,7 @@ void symbols_free(struct symbols *symbols)
 
 	if (!symbols)
 		return;
-	HASH_ITER(hh, symbols->objects, known, next)
-	{
+	HASH_ITER (hh, symbols->objects, known, next) {
 		HASH_DEL(symbols->objects, known);
 		native_object_free(known->object);
 		free(known);
@@ -63,7 +62,8 @@ void symbols_free(struct symbols *symbols)
 }
 
 /* @return the file's object, or NULL: it cannot be read (asked once) */
-static struct native_object *find_object(struct symbols *symbols, const struct file_key *key, const char *path)
+static struct native_object *find_object(struct symbols *symbols, const struct file_key *key,
+                                         const char *path)
 {
 	struct known_object *known;
 	int fd;
@@ -81,28 +81,28 @@ static struct native_object *find_object(struct symbols *symbols, const struct f
 	return known->object;
 }
 
-static int unnamed(struct arena *arena, const char *path, const struct stack_frame *frame, enum frame_room room,
-		   struct snapshot_frame **ret_frames, size_t *ret_count)
+static int unnamed(struct arena *arena, const char *path, const struct stack_frame *frame,
+                   enum frame_room room, struct snapshot_frame **ret_frames, size_t *ret_count)
 {
 	struct snapshot_frame *named = arena_alloc(arena, sizeof(*named));
 
 	if (!named)
 		return -ENOMEM;
 	*named = (struct snapshot_frame){
-		.function = "",
-		.module = path,
-		.file = "",
-		.offset = frame->position,
-		.language = frame->file.inode ? LANGUAGE_NATIVE : LANGUAGE_JIT,
-		.room = room,
+	        .function = "",
+	        .module = path,
+	        .file = "",
+	        .offset = frame->position,
+	        .language = frame->file.inode ? LANGUAGE_NATIVE : LANGUAGE_JIT,
+	        .room = room,
 	};
 	*ret_frames = named;
 	*ret_count = 1;
 	return 0;
 }
 
-static int name_native(void *context, struct arena *arena, const struct stack_frame *frame, bool is_return_address,
-		       struct snapshot_frame **ret_frames, size_t *ret_count)
+static int name_native(void *context, struct arena *arena, const struct stack_frame *frame,
+                       bool is_return_address, struct snapshot_frame **ret_frames, size_t *ret_count)
 {
 	struct symbols *symbols = context;
 	const char *path = frame->file.inode ? mapped_files_path(symbols->files, &frame->file) : NULL;
@@ -125,14 +125,14 @@ static int name_native(void *context, struct arena *arena, const struct stack_fr
 	frames = arena_alloc(arena, count * sizeof(*frames));
 	for (size_t i = 0; frames && i < count; i++) {
 		frames[i] = (struct snapshot_frame){
-			.function = arena_strdup(arena, names[i].function),
-			.module = module,
-			.file = arena_strdup(arena, names[i].file),
-			.line = names[i].line,
-			.offset = frame->position,
-			.language = LANGUAGE_NATIVE,
-			.room = room,
-			.inlined = names[i].inlined,
+		        .function = arena_strdup(arena, names[i].function),
+		        .module = module,
+		        .file = arena_strdup(arena, names[i].file),
+		        .line = names[i].line,
+		        .offset = frame->position,
+		        .language = LANGUAGE_NATIVE,
+		        .room = room,
+		        .inlined = names[i].inlined,
 		};
 		if (!frames[i].function || !frames[i].file)
 			frames = NULL;
@@ -144,21 +144,21 @@ static int name_native(void *context, struct arena *arena, const struct stack_fr
 }
 
 static int name_python(void *context, struct arena *arena, const struct stack_frame *frame,
-		       struct snapshot_frame *ret_frame)
+                       struct snapshot_frame *ret_frame)
 {
 	struct symbols *symbols = context;
-	struct python_name name = { .function = "", .file = "", .line = 0 };
+	struct python_name name = {.function = "", .file = "", .line = 0};
 
 	/* A code object that was lost is counted where it was; its frame stays, without a name. */
 	(void)python_codes_name(symbols->codes, frame->code, (int32_t)frame->position, &name);
 	*ret_frame = (struct snapshot_frame){
-		.function = arena_strdup(arena, name.function),
-		.module = "",
-		.file = arena_strdup(arena, name.file),
-		.line = name.line,
-		.offset = frame->position,
-		.language = LANGUAGE_PYTHON,
-		.room = name.file[0] ? rooms_of_python(symbols->rules, name.file) : ROOM_RUNTIME,
+	        .function = arena_strdup(arena, name.function),
+	        .module = "",
+	        .file = arena_strdup(arena, name.file),
+	        .line = name.line,
+	        .offset = frame->position,
+	        .language = LANGUAGE_PYTHON,
+	        .room = name.file[0] ? rooms_of_python(symbols->rules, name.file) : ROOM_RUNTIME,
 	};
 	return ret_frame->function && ret_frame->file ? 0 : -ENOMEM;
 }
@@ -192,16 +192,17 @@ static void show_progress(void *context, size_t done, size_t total)
 	if (done % 64 && done + 1 != total)
 		return;
 	symbols->progress_shown = true;
-	(void)fprintf(stderr, "\rleftopen: naming stack %zu of %zu%s", done + 1, total, done + 1 == total ? "\n" : "");
+	(void)fprintf(stderr, "\rleftopen: naming stack %zu of %zu%s", done + 1, total,
+	              done + 1 == total ? "\n" : "");
 }
 
 struct namer symbols_namer(struct symbols *symbols)
 {
 	return (struct namer){
-		.context = symbols,
-		.native = name_native,
-		.python = name_python,
-		.target = read_target,
-		.progress = show_progress,
+	        .context = symbols,
+	        .native = name_native,
+	        .python = name_python,
+	        .target = read_target,
+	        .progress = show_progress,
 	};
 }

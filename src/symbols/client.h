@@ -19,7 +19,7 @@ struct symbols;
  * @return 0, or -ENOMEM
  */
 int symbols_new(struct mapped_files *files, const struct python_codes *codes, const struct room_rules *rules,
-		bool show_progress, struct symbols **ret_symbols);
+                bool show_progress, struct symbols **ret_symbols);
 
 /** NULL-safe. */
 void symbols_free(struct symbols *symbols);

@@ -42,8 +42,7 @@ void mapped_files_free(struct mapped_files *files)
 
 	if (!files)
 		return;
-	HASH_ITER(hh, files->by_key, file, next)
-	{
+	HASH_ITER (hh, files->by_key, file, next) {
 		HASH_DEL(files->by_key, file);
 		fd_close(&file->fd);
 		free(file->path);
@@ -84,8 +83,8 @@ static int open_mapped(const struct event_file *event, const char *path)
 		(void)snprintf(link, sizeof(link), "/proc/%u/exe", event->header.process_id);
 	else
 		(void)snprintf(link, sizeof(link), "/proc/%u/map_files/%llx-%llx", event->header.process_id,
-			       (unsigned long long)event->address,
-			       (unsigned long long)(event->address + event->length_bytes));
+		               (unsigned long long)event->address,
+		               (unsigned long long)(event->address + event->length_bytes));
 	fd = open_regular(link, event->key.inode);
 	return fd >= 0 ? fd : open_regular(path, event->key.inode);
 }

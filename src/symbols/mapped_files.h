@@ -1,6 +1,6 @@
 /*
- * Files that processes map, by the kernel's key: their paths, and descriptors to read them by when their process is
- * gone. Paths come from the kernel; files are anybody's.
+ * Files that processes map, by the kernel's key: their paths, and descriptors to read them by when their
+ * process is gone. Paths come from the kernel; files are anybody's.
  */
 #ifndef LEFTOPEN_SYMBOLS_MAPPED_FILES_H
 #define LEFTOPEN_SYMBOLS_MAPPED_FILES_H
@@ -24,8 +24,8 @@ int mapped_files_new(struct mapped_files **ret_files);
 void mapped_files_free(struct mapped_files *files);
 
 /**
- * Remembers a file and, where it was mapped to run, opens it: through its process's /proc entry while that lives,
- * else by its path. Opens regular files only and never waits for a FIFO.
+ * Remembers a file and, where it was mapped to run, opens it: through its process's /proc entry while that
+ * lives, else by its path. Opens regular files only and never waits for a FIFO.
  * @param path absolute, as the kernel walked it
  * @return 0, also for a file that is known or cannot be opened; -ENOSPC: MAPPED_FILES_MAX are known; -ENOMEM
  */

@@ -47,8 +47,7 @@ void python_codes_free(struct python_codes *codes)
 
 	if (!codes)
 		return;
-	HASH_ITER(hh, codes->by_id, code, next)
-	{
+	HASH_ITER (hh, codes->by_id, code, next) {
 		HASH_DEL(codes->by_id, code);
 		code_free(code);
 	}
@@ -84,13 +83,13 @@ int python_codes_add(struct python_codes *codes, const struct event_python_code 
 	code->line_table_bytes = bytes;
 	memcpy(code->line_table, event->line_table, bytes);
 	code->file = event->faults & PYTHON_CODE_FAULT_FILENAME
-			     ? strdup("")
-			     : python_string_decode(event->filename, sizeof(event->filename), event->filename_length,
-						    event->filename_kind);
+	                     ? strdup("")
+	                     : python_string_decode(event->filename, sizeof(event->filename),
+	                                            event->filename_length, event->filename_kind);
 	code->function = event->faults & PYTHON_CODE_FAULT_QUALNAME
-				 ? strdup("")
-				 : python_string_decode(event->qualname, sizeof(event->qualname),
-							event->qualname_length, event->qualname_kind);
+	                         ? strdup("")
+	                         : python_string_decode(event->qualname, sizeof(event->qualname),
+	                                                event->qualname_length, event->qualname_kind);
 	if (!code->file || !code->function) {
 		code_free(code);
 		return -ENOMEM;
@@ -99,7 +98,8 @@ int python_codes_add(struct python_codes *codes, const struct event_python_code 
 	return 0;
 }
 
-int python_codes_name(const struct python_codes *codes, uint64_t id, int32_t offset, struct python_name *ret_name)
+int python_codes_name(const struct python_codes *codes, uint64_t id, int32_t offset,
+                      struct python_name *ret_name)
 {
 	const struct python_code *code = find(codes, id);
 
@@ -107,8 +107,9 @@ int python_codes_name(const struct python_codes *codes, uint64_t id, int32_t off
 		return -ENOENT;
 	ret_name->function = code->function;
 	ret_name->file = code->file;
-	ret_name->line = code->line_table_bytes ? python_line_find(code->minor, code->first_line, code->line_table,
-								    code->line_table_bytes, offset)
-						: 0;
+	ret_name->line = code->line_table_bytes
+	                         ? python_line_find(code->minor, code->first_line, code->line_table,
+	                                            code->line_table_bytes, offset)
+	                         : 0;
 	return 0;
 }

@@ -9,7 +9,8 @@
 
 #include "event_abi.h"
 
-/* Code objects that are remembered (about 1 KiB each); frames of further ones stay without a name, counted. */
+/* Code objects that are remembered (about 1 KiB each); frames of further ones stay without a name, counted.
+ */
 #define PYTHON_CODES_MAX 400000
 
 struct python_codes;
@@ -30,6 +31,7 @@ struct python_name {
 };
 
 /** @return 0; -ENOENT: that code object was never sent */
-int python_codes_name(const struct python_codes *codes, uint64_t id, int32_t offset, struct python_name *ret_name);
+int python_codes_name(const struct python_codes *codes, uint64_t id, int32_t offset,
+                      struct python_name *ret_name);
 
 #endif

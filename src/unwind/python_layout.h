@@ -36,7 +36,7 @@ int python_layout_probe(int fd, struct known_file *ret_file, uint32_t *ret_minor
  * @return the line, 0: the code has none there
  */
 uint32_t python_line_find(uint32_t minor, int32_t first_line, const uint8_t *table, size_t table_bytes,
-			  int32_t offset);
+                          int32_t offset);
 
 /**
  * CPython's own string storage as UTF-8 (a lone surrogate is encoded as its three bytes).

@@ -1,5 +1,5 @@
 /*
- * Unit tests of src/cli/launch.c and launch_identity.c, with real processes. They run as root, as leftopen
+ * Unit tests of src/cli/launch.c, with real processes. They run as root, as leftopen
  * does, and fail where they cannot. Criterion gives each test a process of its own.
  */
 #include <criterion/criterion.h>
@@ -7,13 +7,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -21,36 +19,14 @@
 #include <unistd.h>
 
 #include "cli/launch.h"
+#include "nobody.h"
 #include "scratch.h"
 
-#define NOBODY       65534
-#define EXTRA_GROUP  4242
 #define OUTPUT_BYTES 8192
 
 static const struct launch_identity self;
 
-TestSuite(launch_identity, .fini = scratch_remove);
 TestSuite(launch, .fini = scratch_remove);
-
-static void find_nobody(struct launch_identity *ret_identity)
-{
-	struct launch_error error = {""};
-
-	cr_assert_eq(geteuid(), 0, "these tests need root");
-	cr_assert_eq(launch_identity_find(false, "nobody", ret_identity, &error), 0, "%s", error.text);
-}
-
-/* A group file of one's own, that nobody else sees, in which nobody is a member of one group more. */
-static void add_nobody_to_group(void)
-{
-	char *folder = scratch_folder(0755);
-	char *groups =
-	        scratch_file(folder, "group", "root:x:0:\nextra:x:4242:nobody\nnogroup:x:65534:\n", 0644);
-
-	cr_assert_eq(unshare(CLONE_NEWNS), 0);
-	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-	cr_assert_eq(mount(groups, "/etc/group", NULL, MS_BIND, NULL), 0);
-}
 
 /* Runs a command with its output kept; returns what launch_release() says. */
 static int run(const char *path, char *const arguments[], const struct launch_identity *identity,
@@ -87,131 +63,13 @@ static void run_shell(const char *script, const struct launch_identity *identity
 	cr_assert_eq(status, 0, "'%s' ended with %#x", script, status);
 }
 
-static void set_sudo(const char *user_id, const char *group_id)
-{
-	setenv("SUDO_UID", user_id, 1);
-	setenv("SUDO_GID", group_id, 1);
-	setenv("SUDO_USER", "nobody", 1);
-}
-
-Test(launch_identity, without_sudo_nothing_changes)
-{
-	struct launch_identity identity = {.switches = true};
-	struct launch_error error;
-
-	unsetenv("SUDO_UID");
-	cr_assert_eq(launch_identity_find(false, NULL, &identity, &error), 0);
-	cr_assert_not(identity.switches);
-}
-
-Test(launch_identity, under_sudo_it_is_the_caller)
-{
-	LAUNCH_IDENTITY_OWNED struct launch_identity identity = {0};
-	LAUNCH_IDENTITY_OWNED struct launch_identity copy = {0};
-	struct launch_identity root = {.switches = true};
-	struct launch_error error;
-
-	add_nobody_to_group();
-	set_sudo("65534", "65534");
-	cr_assert_eq(launch_identity_find(false, NULL, &identity, &error), 0);
-	cr_assert(identity.switches);
-	cr_assert_eq(identity.user_id, NOBODY);
-	cr_assert_eq(identity.group_id, NOBODY);
-	cr_assert_eq(identity.group_count, 2);
-	cr_assert_str_eq(identity.name, "nobody");
-	cr_assert_str_eq(identity.home, "/nonexistent");
-
-	cr_assert_eq(launch_identity_copy(&identity, &copy), 0);
-	cr_assert_eq(copy.group_count, 2);
-	cr_assert_eq(memcmp(copy.groups, identity.groups, 2 * sizeof(gid_t)), 0);
-	cr_assert_str_eq(copy.home, "/nonexistent");
-
-	cr_assert_eq(launch_identity_find(true, NULL, &root, &error), 0);
-	cr_assert_not(root.switches);
-}
-
-Test(launch_identity, user_wins_over_sudo)
-{
-	LAUNCH_IDENTITY_OWNED struct launch_identity named = {0};
-	LAUNCH_IDENTITY_OWNED struct launch_identity numbered = {0};
-	struct launch_error error;
-
-	set_sudo("65534", "65534");
-	cr_assert_eq(launch_identity_find(false, "daemon", &named, &error), 0);
-	cr_assert_eq(named.user_id, 1);
-	cr_assert_eq(launch_identity_find(false, "65534", &numbered, &error), 0);
-	cr_assert_str_eq(numbered.name, "nobody");
-}
-
-Test(launch_identity, errors_are_sentences)
-{
-	struct launch_identity identity = {0};
-	struct launch_error error = {""};
-
-	cr_assert_eq(launch_identity_find(true, "nobody", &identity, &error), -EINVAL);
-	cr_assert_not_null(strstr(error.text, "exclude each other"));
-	cr_assert_eq(launch_identity_find(false, "no-such-user", &identity, &error), -ENOENT);
-	cr_assert_not_null(strstr(error.text, "no account 'no-such-user'"));
-	cr_assert_eq(launch_identity_find(false, "4000000001", &identity, &error), -ENOENT);
-	cr_assert_eq(launch_identity_find(false, "-1", &identity, &error), -ENOENT);
-	cr_assert_eq(launch_identity_find(false, "", &identity, &error), -ENOENT);
-
-	set_sudo("12x", "65534");
-	cr_assert_eq(launch_identity_find(false, NULL, &identity, &error), -EINVAL);
-	cr_assert_not_null(strstr(error.text, "SUDO_UID is '12x'"));
-	set_sudo("65534", "4294967295");
-	cr_assert_eq(launch_identity_find(false, NULL, &identity, &error), -EINVAL);
-	set_sudo("4000000001", "65534");
-	cr_assert_eq(launch_identity_find(false, NULL, &identity, &error), -ENOENT);
-	cr_assert_not_null(strstr(error.text, "4000000001"));
-	cr_assert_not(identity.switches);
-}
-
-Test(launch_identity, only_root_can_become_another)
-{
-	struct launch_identity identity = {.switches = true};
-	struct launch_error error;
-
-	set_sudo("1", "1");
-	cr_assert_eq(seteuid(NOBODY), 0);
-	cr_assert_eq(launch_identity_find(false, "daemon", &identity, &error), -EPERM);
-	cr_assert_eq(launch_identity_find(false, "nobody", &identity, &error), 0);
-	cr_assert_not(identity.switches, "oneself needs no change");
-	cr_assert_eq(launch_identity_find(false, NULL, &identity, &error), 0);
-	cr_assert_not(identity.switches, "SUDO_UID means nothing to one who is not root");
-	cr_assert_eq(seteuid(0), 0);
-}
-
-static int who(void *data)
-{
-	return *(int *)data + (geteuid() == NOBODY ? 1 : 0);
-}
-
-static int die(void *data)
-{
-	(void)data;
-	return raise(SIGKILL);
-}
-
-Test(launch_identity, runs_a_function_as_somebody)
-{
-	LAUNCH_IDENTITY_OWNED struct launch_identity nobody = {0};
-	int base = -40;
-
-	find_nobody(&nobody);
-	cr_assert_eq(launch_identity_run(&nobody, who, &base), -39);
-	cr_assert_eq(launch_identity_run(&self, who, &base), -40);
-	cr_assert_eq(launch_identity_run(&nobody, die, NULL), -EIO);
-	cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1, "no child is left");
-}
-
 Test(launch, runs_as_the_identity_and_cannot_go_back)
 {
 	LAUNCH_IDENTITY_OWNED struct launch_identity nobody = {0};
 	char output[OUTPUT_BYTES];
 
-	add_nobody_to_group();
-	find_nobody(&nobody);
+	nobody_join_group();
+	nobody_find(&nobody);
 	run_shell("grep -E '^(Uid|Gid|Groups|CapPrm|CapEff):' /proc/self/status", &nobody, output);
 	cr_assert_not_null(strstr(output, "Uid:\t65534\t65534\t65534\t65534\n"), "%s", output);
 	cr_assert_not_null(strstr(output, "Gid:\t65534\t65534\t65534\t65534\n"), "%s", output);
@@ -229,7 +87,7 @@ Test(launch, environment_is_the_accounts)
 	setenv("USER", "root", 1);
 	setenv("LOGNAME", "root", 1);
 	setenv("HOMELY", "kept", 1);
-	find_nobody(&nobody);
+	nobody_find(&nobody);
 	run_shell("echo $HOME $USER $LOGNAME $HOMELY; env | grep -c ^HOME=", &nobody, output);
 	cr_assert_str_eq(output, "/nonexistent nobody nobody kept\n1\n");
 	run_shell("echo $HOME $USER $LOGNAME", &self, output);
@@ -282,7 +140,7 @@ Test(launch, resolve_searches_with_the_users_rights)
 	char *path;
 
 	scratch_file(private, "other", "", 0755);
-	find_nobody(&nobody);
+	nobody_find(&nobody);
 	char *path_env = scratch_string("%s:%s", private, public);
 	cr_assert_eq(launch_resolve("tool", path_env, &self, &path), 0);
 	cr_assert_str_eq(path, roots);
@@ -425,7 +283,7 @@ Test(launch, exec_errors_come_back)
 	char output[OUTPUT_BYTES];
 	int status;
 
-	find_nobody(&nobody);
+	nobody_find(&nobody);
 	cr_assert_eq(run("/no/such/file", (char *[]){"x", NULL}, &self, output, &status), -ENOENT);
 	cr_assert_eq(run(plain, (char *[]){"x", NULL}, &self, output, &status), -EACCES);
 	cr_assert_eq(run(lost, (char *[]){"x", NULL}, &self, output, &status), -ENOENT);
@@ -440,7 +298,7 @@ Test(launch, credentials_that_cannot_be_changed_come_back)
 	char output[OUTPUT_BYTES];
 	int status;
 
-	find_nobody(&nobody);
+	nobody_find(&nobody);
 	pid_t child = fork(); /* a leak checker cannot work in a process that has given up root */
 	if (child == 0)
 		_exit(setresuid(1, 1, 1) == 0 && run("/bin/true", (char *[]){"true", NULL}, &nobody, output,

@@ -23,20 +23,17 @@
 
 #include "cli/launch_identity.h"
 #include "cli/output_file.h"
+#include "nobody.h"
 #include "scratch.h"
 
-#define NOBODY 65534
-#define PID    4711
+#define PID 4711
 
 static const struct launch_identity self;
 static struct launch_identity nobody;
 
 static void set_up(void)
 {
-	struct launch_error error = {""};
-
-	cr_assert_eq(geteuid(), 0, "these tests need root");
-	cr_assert_eq(launch_identity_find(false, "nobody", &nobody, &error), 0, "%s", error.text);
+	nobody_find(&nobody);
 	umask(022);
 }
 
