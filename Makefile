@@ -16,7 +16,7 @@ endif
 WARNINGS := -Wall -Wextra -Werror
 CFLAGS   ?= -O2 -g
 CPPFLAGS += -D_GNU_SOURCE -DLEFTOPEN_VERSION='"$(VERSION)"' -Iinclude -Isrc -I$(BUILD)
-LIBS     := -lbpf -ldw -lelf -lz -ljansson -liberty -lcap-ng -lm
+LIBS     := -lbpf -ldw -lelf -lz -ljansson -liberty -lm
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -MMD -MP
 
 BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_x86 $(WARNINGS) -Wno-unused-parameter \

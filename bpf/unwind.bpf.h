@@ -13,12 +13,15 @@
 
 #define UNWIND_PAGE_SHIFT 12
 #define UNWIND_EBUSY      16
+/* include/linux/mm.h */
+#define VM_EXEC 4
 
 /* Where an address is mapped. */
 struct mapped_at {
 	u64 start;
 	u64 end;
 	u64 page_offset;
+	u64 flags;
 	struct file *file;
 };
 
@@ -34,6 +37,7 @@ static long find_vma_callback(struct task_struct *task, struct vm_area_struct *v
 	at->start = vma->vm_start;
 	at->end = vma->vm_end;
 	at->page_offset = vma->vm_pgoff;
+	at->flags = vma->vm_flags;
 	at->file = vma->vm_file;
 	return 0;
 }
@@ -97,6 +101,7 @@ static __noinline long find_vma_lockless(struct capture_scratch *scratch, struct
 			at->start = BPF_CORE_READ(vma, vm_start);
 			at->end = BPF_CORE_READ(vma, vm_end);
 			at->page_offset = BPF_CORE_READ(vma, vm_pgoff);
+			at->flags = BPF_CORE_READ(vma, vm_flags);
 			at->file = BPF_CORE_READ(vma, vm_file);
 			if (BPF_CORE_READ(vma, vm_mm) != mm || address < at->start || address >= at->end)
 				return -UNWIND_EBUSY;
@@ -127,16 +132,23 @@ static __always_inline struct stack_frame *stack_next(struct capture_scratch *sc
 	return &scratch->stack.frames[at & (STACK_FRAMES_MAX - 1)];
 }
 
-static __always_inline void stack_push_native(struct followed_process *process,
-                                              struct capture_scratch *scratch, u64 address)
+/* @return 0, or -1: that is no address of code, so that what led to it was no frame either */
+static __always_inline int stack_push_native(struct followed_process *process,
+                                             struct capture_scratch *scratch, u64 address)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct stack_frame *frame = stack_next(scratch);
+	struct stack_frame *frame;
 	struct mapped_at at = {};
 	long error;
 
+	error = bpf_find_vma(task, address, find_vma_callback, &at, 0);
+	if (error == -UNWIND_EBUSY)
+		error = find_vma_lockless(scratch, task->mm, address, &at);
+	if (error != -UNWIND_EBUSY && (error || !(at.flags & VM_EXEC)))
+		return -1;
+	frame = stack_next(scratch);
 	if (!frame)
-		return;
+		return -1;
 	frame->kind = FRAME_NATIVE;
 	frame->flags = 0;
 	frame->code = 0;
@@ -144,9 +156,6 @@ static __always_inline void stack_push_native(struct followed_process *process,
 	frame->file.device = 0;
 	frame->file.generation = 0;
 	frame->position = address;
-	error = bpf_find_vma(task, address, find_vma_callback, &at, 0);
-	if (error == -UNWIND_EBUSY)
-		error = find_vma_lockless(scratch, task->mm, address, &at);
 	if (!error && at.file) {
 		frame->position = address - at.start + (at.page_offset << UNWIND_PAGE_SHIFT);
 		compat_file_key(at.file, &frame->file);
@@ -154,6 +163,7 @@ static __always_inline void stack_push_native(struct followed_process *process,
 		               at.page_offset << UNWIND_PAGE_SHIFT);
 	}
 	scratch->stack.id = hash_mix(scratch->stack.id, frame->position ^ frame->file.inode << 32);
+	return 0;
 }
 
 /* Sends the stack where it is new, then the handle under its id. */

@@ -21,9 +21,8 @@ static long native_step(u32 index, struct native_walk *walk)
 {
 	if (index >= walk->count)
 		return 1;
-	stack_push_native(walk->process, walk->scratch,
-	                  walk->scratch->addresses[index & (STACK_NATIVE_MAX - 1)]);
-	return 0;
+	return !!stack_push_native(walk->process, walk->scratch,
+	                           walk->scratch->addresses[index & (STACK_NATIVE_MAX - 1)]);
 }
 
 SEC("tracepoint")

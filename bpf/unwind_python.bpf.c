@@ -272,7 +272,7 @@ int capture_python(void *ctx)
 	stack_begin(scratch);
 	/* Frame pointers are right for 2.6 % of such a process's native frames: only the innermost is kept.
 	 */
-	stack_push_native(process, scratch, registers->ip);
+	(void)stack_push_native(process, scratch, registers->ip);
 	minor = process->python_minor;
 	runtime = process->python_runtime;
 	walk.layout = bpf_map_lookup_elem(&python_layouts, &minor);

@@ -54,6 +54,8 @@ static int take_signals(struct run *run)
 		(void)sigaddset(&mask, handled[i]);
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		(void)signal(ignored[i], SIG_IGN);
+	/* Where the caller ignores it, the kernel would reap CMD, and its status with it (wait(2)). */
+	(void)signal(SIGCHLD, SIG_DFL);
 	if (sigprocmask(SIG_BLOCK, &mask, NULL))
 		return -errno;
 	run->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -86,6 +88,21 @@ static int cannot_follow(int error, const struct loader_error *detail)
 	return LAUNCH_STATUS_FAILED;
 }
 
+/* Reports are files of whoever called leftopen, whatever user the command is to run as. @return 0, or the exit status */
+static int open_reports(struct run *run)
+{
+	LAUNCH_IDENTITY_OWNED struct launch_identity caller = { 0 };
+	struct launch_error why;
+
+	if (launch_identity_find(false, NULL, &caller, &why)) {
+		message_error("%s", why.text);
+		return LAUNCH_STATUS_FAILED;
+	}
+	if (run_reports_open(&run->options, &caller, run->launch->process_id, &run->reports))
+		return LAUNCH_STATUS_FAILED;
+	return 0;
+}
+
 /* Everything that can fail for reasons of the user's own is tried before anything of the kernel's is touched.
  * @return 0, or the exit status */
 static int prepare(struct run *run)
@@ -109,12 +126,10 @@ static int prepare(struct run *run)
 		message_error("cannot make a process for %s: %s", run->options.command[0], strerror(-error));
 		return LAUNCH_STATUS_FAILED;
 	}
-	if (run_reports_open(&run->options, &run->identity, run->launch->process_id, &run->reports))
-		return LAUNCH_STATUS_FAILED;
-	return 0;
+	return open_reports(run);
 }
 
-/* Descriptors of files that are mapped are kept for naming. */
+/* Descriptors of files that are mapped are kept for naming. CMD has its process by now, and its caller's limit. */
 static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;
@@ -264,10 +279,11 @@ int run_main(int argc, char **argv)
 	case OPTIONS_RUN:
 		break;
 	}
-	raise_descriptor_limit();
 	status = prepare(&run);
-	if (!status)
+	if (!status) {
+		raise_descriptor_limit();
 		status = begin_following(&run);
+	}
 	if (!status)
 		status = follow(&run);
 	if (!status) {

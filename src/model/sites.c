@@ -10,8 +10,7 @@
 #include "base/arena.h"
 #include "model/site_internal.h"
 
-/* The application's frame, else the innermost one that is not libc's, the loader's or a runtime's, else the
- * innermost. */
+/* The application's frame, else the innermost one of a library, else of a runtime; libc alone is no place. */
 static const struct snapshot_frame *site_frame(const struct snapshot_stack *stack, size_t *ret_index)
 {
 	static const enum frame_room order[] = {ROOM_APPLICATION, ROOM_LIBRARY, ROOM_RUNTIME};
@@ -24,8 +23,7 @@ static const struct snapshot_frame *site_frame(const struct snapshot_stack *stac
 			return &stack->frames[j];
 		}
 	}
-	*ret_index = 0;
-	return stack->frame_count ? &stack->frames[0] : NULL;
+	return NULL;
 }
 
 /* @return the part of the path below the working directory, or the whole path */

@@ -153,8 +153,35 @@ const char *text_path_basename(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
+/* What an interpreter runs says more than its own name: "python3 -m pytest" is pytest to everybody. */
+static const char *interpreted_name(const struct snapshot_process *process)
+{
+	static const char *const interpreters[] = {"python", "perl", "ruby", "node"};
+	bool interpreter = false;
+
+	for (size_t i = 0; i < sizeof(interpreters) / sizeof(interpreters[0]); i++)
+		interpreter =
+		        interpreter || !strncmp(process->comm, interpreters[i], strlen(interpreters[i]));
+	for (size_t i = 1; interpreter && i < process->cmdline_count; i++) {
+		const char *argument = process->cmdline[i];
+
+		if (!strcmp(argument, "-m") && i + 1 < process->cmdline_count)
+			return process->cmdline[i + 1];
+		if (argument[0] != '-')
+			return text_path_basename(argument);
+		/* Code on the command line has no name, and other options may take an argument. */
+		if (argument[1] && !strchr("BEIOPRSbdiqsuvxw", argument[1]))
+			return NULL;
+	}
+	return NULL;
+}
+
 const char *text_process_name(const struct snapshot_process *process)
 {
+	const char *interpreted = interpreted_name(process);
+
+	if (interpreted && interpreted[0])
+		return interpreted;
 	if (process->comm[0])
 		return process->comm;
 	return process->exe[0] ? text_path_basename(process->exe) : "a program without a name";
@@ -253,21 +280,32 @@ void text_print_more(struct text_output *output, size_t shown, size_t total)
 	}
 }
 
+static void print_each(struct text_output *output, uint64_t handles, uint64_t occasions, const char *one,
+                       const char *many)
+{
+	fputc('+', output->stream);
+	text_print_decimal(output, (double)handles / (double)occasions, 1);
+	if (one)
+		fprintf(output->stream, " %s", handles == occasions ? one : many);
+}
+
 bool text_print_per_test(struct text_output *output, const struct snapshot_site *site)
 {
-	uint64_t handles = site->fds > 0 ? site->fds : site->maps;
-
 	if (!site->occasions_are_tests || site->occasions < 2)
 		return false;
-	fputc('+', output->stream);
-	text_print_decimal(output, (double)handles / (double)site->occasions, 1);
-	if (site->fds == 0)
-		fputs(handles == site->occasions ? " mapping" : " mappings", output->stream);
+	if (site->fds > 0 && site->maps > 0) {
+		print_each(output, site->fds, site->occasions, "descriptor", "descriptors");
+		fputs(" and ", output->stream);
+	} else if (site->fds > 0) {
+		print_each(output, site->fds, site->occasions, NULL, NULL);
+	}
+	if (site->maps > 0)
+		print_each(output, site->maps, site->occasions, "mapping", "mappings");
 	fputs(" a test", output->stream);
 	return true;
 }
 
-void text_print_slope(struct text_output *output, double slope_per_s)
+static void print_slope(struct text_output *output, double slope_per_s)
 {
 	static const struct {
 		const char *name;
@@ -283,4 +321,15 @@ void text_print_slope(struct text_output *output, double slope_per_s)
 	fputs(", growing by ", output->stream);
 	text_print_decimal(output, slope_per_s * units[unit].seconds, 1);
 	fprintf(output->stream, " %s", units[unit].name);
+}
+
+void text_print_growth(struct text_output *output, const struct snapshot_site *site)
+{
+	/* A suite's handles come as fast as its tests do: the rate of a second says nothing of it. */
+	if (!site->occasions_are_tests) {
+		print_slope(output, site->slope_per_s);
+	} else if (site->occasions > 1) {
+		fputs(", ", output->stream);
+		(void)text_print_per_test(output, site);
+	}
 }

@@ -71,7 +71,7 @@ static void print_holds(struct text_output *output, const struct snapshot_site *
 	} else if (site->instances > 1 && site->occasions > 1) {
 		fputs(" over the whole run", output->stream);
 	}
-	text_print_slope(output, site->slope_per_s);
+	text_print_growth(output, site);
 	fputc('\n', output->stream);
 }
 

@@ -119,15 +119,18 @@ static void print_finding(struct text_output *output, const struct totals *total
 static void print_worst(struct text_output *output, const struct totals *totals)
 {
 	const struct snapshot_site *site = totals->worst;
+	bool per_test;
 
 	fputs(totals->sites > 1 ? "  most at " : "  ", output->stream);
 	text_print_place(output, site, &site->location);
 	fputs("    ", output->stream);
 	/* Where the line above has the total, what a test adds is the news. */
-	if (totals->sites > 1 || !text_print_per_test(output, site))
+	per_test = totals->sites == 1 && text_print_per_test(output, site);
+	if (!per_test)
 		text_print_holding(output, site->fds, site->maps, site->bytes);
 	text_targets_print_brief(output, site);
-	text_print_slope(output, site->slope_per_s);
+	if (!per_test)
+		text_print_growth(output, site);
 	if (site->test_count > 0) {
 		fputs(", first in ", output->stream);
 		text_print_foreign(output, site->tests[0].name);
