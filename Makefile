@@ -112,10 +112,25 @@ demo: packages
 	+@$(MAKE) --no-print-directory all
 	@tests/demo/run
 
+# What following costs, beside programs that are attached and do nothing.
+BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
+
+$(BUILD)/bench/%: tests/bench/%.c
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(filter %.o,$^) $(BENCH_LIBS)
+
+$(BUILD)/bench/empty: BENCH_LIBS := -lbpf
+$(BUILD)/bench/empty: $(BUILD)/src/load/tracefs.o $(BUILD)/src/base/fd.o
+
+$(BUILD)/bench/%.bpf.o: tests/bench/%.bpf.c
+	$(say) BPF $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
+
 .PHONY: bench
-bench: all $(WORKLOADS)
-	+@$(MAKE) --no-print-directory $(BUILD)/bench
-	@/usr/bin/python3 tests/bench/bench.py
+bench: all $(BENCH_PROGRAMS) $(BUILD)/bench/empty.bpf.o
+	@LEFTOPEN_BUILD=$(BUILD) /usr/bin/python3 tests/bench/bench.py
 
 .PHONY: packages
 packages:
@@ -150,4 +165,4 @@ help:
 	'make install    into $$(DESTDIR)$$(PREFIX); make uninstall' \
 	'make clean      remove $(BUILD)'
 
--include $(OBJECTS:.o=.d) $(BPF_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(BPF_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(BENCH_PROGRAMS:=.d) $(BUILD)/bench/empty.bpf.d

@@ -7,6 +7,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
+#include "event_abi.h"
 
 /* A file's descriptor table is reached through files_struct.fdt, and fd[n] may
  * be NULL while the bit set already has n (fs/file.c, alloc_fd reserves before fd_install).

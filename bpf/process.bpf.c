@@ -135,7 +135,6 @@ int BPF_PROG(process_exited, struct task_struct *task)
 	event.table = (u64)files;
 	event.space = (u64)task->mm;
 	event.status = signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : task->exit_code;
-	event.table_holders = files ? files->count.counter : 0;
 	event.fd_limit = signal->rlim[RLIMIT_NOFILE].rlim_cur;
 	send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES);
 	bpf_map_delete_elem(&followed, &process_id);

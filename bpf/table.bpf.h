@@ -102,8 +102,6 @@ static __always_inline void table_send_numbers(struct followed_process *process,
 	scratch->numbers.cause = cause;
 	scratch->numbers.first = 1;
 	scratch->numbers.count = 0;
-	scratch->numbers.holders = BPF_CORE_READ(files, count.counter);
-	scratch->numbers.reserved = 0;
 	bpf_loop(TABLE_WORDS_MAX, table_step_word, &walk, 0);
 	table_send_chunk(scratch, 1);
 	walk_scratch_return(scratch);

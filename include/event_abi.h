@@ -171,8 +171,6 @@ struct event_table_numbers {
 	__u32 first; /* 1: first chunk */
 	__u32 last;  /* 1: last chunk */
 	__u32 count;
-	__u32 holders; /* files_struct.count as read: 1 means that nobody shares it */
-	__u32 reserved;
 	struct table_entry entries[TABLE_CHUNK_MAX];
 };
 
@@ -251,7 +249,7 @@ struct event_process_exited {
 	__u64 table;
 	__u64 space;  /* 0 where the kernel has let go of it before (before 6.16) */
 	__s32 status; /* as wait(2) gives it */
-	__u32 table_holders;
+	__u32 reserved;
 	__u64 fd_limit;
 };
 EVENT_ASSERT_SIZE(struct event_process_exited, 64);

@@ -116,6 +116,8 @@ static bool parse_size(const char *text, uint32_t *ret_bytes)
 	errno = 0;
 	number = strtoull(text, &end, 10);
 	unit = *end ? strchr(units, *end) : NULL;
+	if (number > LOADER_RING_BYTES_MAX) /* also before it is shifted, so that no bit is lost */
+		number = 0;
 	if (unit)
 		number <<= 10 * (unit - units + 1);
 	if (!errno && end != text && text[0] != '-' && (!*end || (unit && !end[1])) &&

@@ -48,6 +48,8 @@ int output_file_commit(struct output_file *file);
 
 /** Frees; removes the temporary file unless the file was committed, and drops what is buffered. NULL-safe. */
 void output_file_abort(struct output_file *file);
+
+/** output_file_abort() for a cleanup attribute. */
 void output_file_abortp(struct output_file **file);
 
 /** @return what an error of output_file_open() or output_file_commit() means, and what to do; never NULL */

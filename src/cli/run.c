@@ -21,8 +21,10 @@
 #include "cli/message.h"
 #include "cli/options.h"
 #include "cli/output_file.h"
+#include "cli/progress.h"
 #include "cli/run_reports.h"
 #include "cli/session.h"
+#include "load/features.h"
 #include "model/snapshot.h"
 
 /* How long an event waits in a ring that is nearly empty. */
@@ -35,6 +37,7 @@ struct run {
 	char *path; /* of the command */
 	struct launch *launch;
 	struct session_options session_options;
+	struct progress progress;
 	struct session *session;
 	struct run_reports *reports;
 	int signal_fd;
@@ -72,26 +75,42 @@ static int cannot_run(const struct run *run, int error)
 	return launch_failure_status(error);
 }
 
+/* @return the first feature that following needs and that is not there, or NULL */
+static const struct feature *find_missing(void)
+{
+	struct feature_tracepoint tracepoint = {.name = "sys_exit_openat", .required = true};
+	struct feature_results results;
+
+	features_probe(&tracepoint, 1, &results);
+	for (int id = 0; id < FEATURE_COUNT; id++)
+		if (features_find(id)->required && results.of[id].state != FEATURE_OK)
+			return features_find(id);
+	return NULL;
+}
+
+/* What the kernel says of a program that it refuses tells a user little: the table of features has the reason
+ * and the remedy. */
 static int cannot_follow(int error, const struct loader_error *detail)
 {
-	const char *remedy = "run `leftopen doctor`, which says what is missing";
+	const struct feature *missing = find_missing();
+	const char *text = detail->text[0] ? detail->text : strerror(-error);
 
-	if ((error == -EPERM || error == -EACCES) && geteuid())
-		remedy = "leftopen needs root: sudo leftopen run -- CMD";
-	else if (error == -EPERM || error == -EACCES)
-		remedy = "a capability is missing (CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN are needed), or "
-		         "the kernel is "
-		         "locked down: `leftopen doctor` says which";
-	message_error("cannot follow processes on this machine: %s%s%s. What to do: %s",
-	              detail->text[0] ? detail->text : strerror(-error), detail->text[0] ? ": " : "",
-	              detail->text[0] ? strerror(-error) : "", remedy);
+	if (missing)
+		message_error("cannot follow processes on this machine: there is no %s, needed %s (%s). What "
+		              "to do: %s; `leftopen doctor` says more",
+		              missing->name, missing->purpose, text, missing->remedy);
+	else
+		message_error("cannot follow processes on this machine: %s. What to do: see what `leftopen "
+		              "doctor` says",
+		              text);
 	return LAUNCH_STATUS_FAILED;
 }
 
-/* Reports are files of whoever called leftopen, whatever user the command is to run as. @return 0, or the exit status */
+/* Reports are files of whoever called leftopen, whatever user the command is to run as. @return 0, or the
+ * exit status */
 static int open_reports(struct run *run)
 {
-	LAUNCH_IDENTITY_OWNED struct launch_identity caller = { 0 };
+	LAUNCH_IDENTITY_OWNED struct launch_identity caller = {0};
 	struct launch_error why;
 
 	if (launch_identity_find(false, NULL, &caller, &why)) {
@@ -129,7 +148,8 @@ static int prepare(struct run *run)
 	return open_reports(run);
 }
 
-/* Descriptors of files that are mapped are kept for naming. CMD has its process by now, and its caller's limit. */
+/* Descriptors of files that are mapped are kept for naming. CMD has its process by now, and its caller's
+ * limit. */
 static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;
@@ -166,7 +186,8 @@ static int begin_following(struct run *run)
 	        .glob_count = run->options.app_count,
 	        .min_count = run->options.min_count,
 	        .samples = run->options.samples,
-	        .show_progress = isatty(STDERR_FILENO),
+	        .progress = isatty(STDERR_FILENO) ? progress_show_naming : NULL,
+	        .progress_context = &run->progress,
 	        .command = (const char *const *)run->options.command,
 	        .command_count = run->options.command_count,
 	};

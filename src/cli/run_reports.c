@@ -27,7 +27,7 @@ static int open_one(const char *path, const struct launch_identity *identity, pi
 	int error = path ? output_file_open(path, identity, process_id, ret_file) : 0;
 
 	if (error)
-		message_error("%s cannot be written: %s", path, output_file_explain(error));
+		message_error("\"%s\" cannot be written: %s", path, output_file_explain(error));
 	return error;
 }
 

@@ -344,6 +344,8 @@ int session_snapshot(struct session *session, struct snapshot **ret_snapshot)
 	        .rules = &session->rules,
 	        .losses = loader_losses(session->loader),
 	        .not_kept = session->not_kept,
+	        .progress = options->progress,
+	        .progress_context = options->progress_context,
 	};
 	struct symbols *symbols;
 	struct namer namer;
@@ -354,8 +356,7 @@ int session_snapshot(struct session *session, struct snapshot **ret_snapshot)
 	build.recursion_misses = cost.recursion_misses;
 	build.realtime_ns = clock_ns(CLOCK_REALTIME) - build.now_ns;
 	read_own_cost(session, &cost, &build.self);
-	error = symbols_new(session->files, session->codes, &session->rules, options->show_progress,
-	                    &symbols);
+	error = symbols_new(session->files, session->codes, &session->rules, &symbols);
 	if (error)
 		return error;
 	namer = symbols_namer(symbols);

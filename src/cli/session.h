@@ -19,8 +19,9 @@ struct session_options {
 	const char *const *application_globs; /* --app */
 	size_t glob_count;
 	uint64_t min_count;
-	size_t samples; /* 0: all */
-	bool show_progress;
+	size_t samples;                                             /* 0: all */
+	void (*progress)(void *context, size_t done, size_t total); /* of naming stacks; NULL: nobody asks */
+	void *progress_context;
 	const char *const *command;
 	size_t command_count;
 };

@@ -21,7 +21,7 @@
 
 #define KERNEL_BTF_PATH "/sys/kernel/btf/vmlinux"
 #define REMEDY_KERNEL   "run a kernel that has it"
-#define REMEDY_SUDO     "run leftopen as root: sudo leftopen ..."
+#define REMEDY_SUDO     "run leftopen as root (sudo leftopen ...)"
 
 struct row {
 	struct feature feature;
@@ -35,11 +35,13 @@ static const struct row rows[] = {
                           feature_probe_root,
                           0,
                           false},
-        [FEATURE_CAP_BPF] = {{"CAP_BPF", true, "to load BPF programs", REMEDY_SUDO},
+        [FEATURE_CAP_BPF] = {{"CAP_BPF", true, "to load BPF programs",
+                              REMEDY_SUDO "; in a container, add --cap-add BPF"},
                              feature_probe_capability,
                              CAP_BPF,
                              false},
-        [FEATURE_CAP_PERFMON] = {{"CAP_PERFMON", true, "to attach them to tracepoints", REMEDY_SUDO},
+        [FEATURE_CAP_PERFMON] = {{"CAP_PERFMON", true, "to attach them to tracepoints",
+                                  REMEDY_SUDO "; in a container, add --cap-add PERFMON"},
                                  feature_probe_capability,
                                  CAP_PERFMON,
                                  false},
@@ -65,7 +67,7 @@ static const struct row rows[] = {
                  feature_probe_kernel_btf,
                  0,
                  false},
-        [FEATURE_TRACEFS] = {{"tracefs", true, "to find tracepoints; need not be mounted",
+        [FEATURE_TRACEFS] = {{"tracefs", true, "to find tracepoints, mounted or not",
                               "run leftopen as root; in a container, run it privileged or outside"},
                              feature_probe_tracefs,
                              0,

@@ -44,14 +44,16 @@ static __attribute__((format(printf, 2, 3))) void set_error(struct loader_error 
 	va_end(arguments);
 }
 
-/* The last thing that libbpf complained of is what an error message needs. */
-static char libbpf_last_warning[LOADER_ERROR_BYTES];
+/* The first thing that libbpf complained of is what an error message needs: unless it is that it may not
+ * raise RLIMIT_MEMLOCK, which kernels that have what the programs use do not ask for (they account to
+ * cgroups). */
+static char libbpf_first_warning[LOADER_ERROR_BYTES];
 
-static int keep_last_warning(enum libbpf_print_level level, const char *format, va_list arguments)
+static int keep_first_warning(enum libbpf_print_level level, const char *format, va_list arguments)
 {
-	if (level == LIBBPF_WARN && !libbpf_last_warning[0]) {
-		(void)vsnprintf(libbpf_last_warning, sizeof(libbpf_last_warning), format, arguments);
-		libbpf_last_warning[strcspn(libbpf_last_warning, "\n")] = '\0';
+	if (level == LIBBPF_WARN && !libbpf_first_warning[0] && !strstr(format, "RLIMIT_MEMLOCK")) {
+		(void)vsnprintf(libbpf_first_warning, sizeof(libbpf_first_warning), format, arguments);
+		libbpf_first_warning[strcspn(libbpf_first_warning, "\n")] = '\0';
 	}
 	return 0;
 }
@@ -105,8 +107,8 @@ int loader_open(const struct loader_options *options, struct loader **ret_loader
 	if (!loader)
 		return -ENOMEM;
 	loader->stats_fd = -1;
-	libbpf_last_warning[0] = '\0';
-	(void)libbpf_set_print(keep_last_warning);
+	libbpf_first_warning[0] = '\0';
+	(void)libbpf_set_print(keep_first_warning);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	loader->skeleton = leftopen_bpf__open();
 	if (!loader->skeleton) {
@@ -126,7 +128,7 @@ int loader_open(const struct loader_options *options, struct loader **ret_loader
 	*ret_loader = loader;
 	return 0;
 fail:
-	set_error(ret_error, "%s", libbpf_last_warning);
+	set_error(ret_error, "%s", libbpf_first_warning);
 	loader_free(loader);
 	return error;
 }

@@ -313,7 +313,8 @@ static int add_stacks(struct builder *builder)
 	if (!snapshot->stacks)
 		error = -ENOMEM;
 	for (size_t i = 0; i < distinct && !error; i++) {
-		builder->namer->progress(builder->namer->context, i, distinct);
+		if (builder->options->progress)
+			builder->options->progress(builder->options->progress_context, i, distinct);
 		error = name_stack(builder, model_find_stack(builder->model, ids[i]), &snapshot->stacks[i]);
 		snapshot->stack_count = i + 1;
 	}

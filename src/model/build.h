@@ -27,6 +27,9 @@ struct build_options {
 	uint64_t recursion_misses;
 	uint64_t not_kept; /* files, code objects and broken events that the caller left out */
 	struct snapshot_self self;
+	/* Told before each stack is named how many are; NULL: nobody asks. */
+	void (*progress)(void *context, size_t done, size_t total);
+	void *progress_context;
 };
 
 /**

@@ -8,9 +8,13 @@
 
 #include "handle_kinds.h"
 
-/** Names as reports print them; never NULL for a value below its _COUNT. */
+/** @return the name as reports print it, "fd"; never NULL for a value below HANDLE_KIND_COUNT */
 const char *kinds_kind_name(enum handle_kind kind);
+
+/** @return the name as reports print it, "socket"; never NULL for a value below HANDLE_TYPE_COUNT */
 const char *kinds_type_name(enum handle_type type);
+
+/** @return the name of the call, "openat"; never NULL for a value below HANDLE_ORIGIN_COUNT */
 const char *kinds_origin_name(enum handle_origin origin);
 
 /** @return the type that a maker gives; HANDLE_TYPE_SAME or HANDLE_TYPE_BY_FILE where it depends */

@@ -26,6 +26,7 @@ int left_open_fold(const struct model *model, const struct process *process, uin
 /** Drops the set; handles that live on are in none. */
 void left_open_clear(struct process *process);
 
+/** Frees what left_open_fold() gave; the list is empty afterwards. */
 void left_open_groups_free(struct group_list *groups);
 
 #endif

@@ -57,6 +57,7 @@ int model_set_cgroup(struct model *model, uint32_t process_id, const char *cgrou
 /** @return whether that process is known, lives, and has no cgroup set */
 bool model_wants_cgroup(const struct model *model, uint32_t process_id);
 
+/** @return what was counted so far; the model's, valid as long as it is */
 const struct model_counters *model_counters_get(const struct model *model);
 
 #endif

@@ -29,9 +29,6 @@ struct namer {
 
 	/** What a living process's descriptor refers to. @return a string of the arena, or NULL: unknown */
 	const char *(*target)(void *context, struct arena *arena, uint32_t process_id, int fd);
-
-	/** Called now and then while many names are found, with how many of how many stacks. */
-	void (*progress)(void *context, size_t done, size_t total);
 };
 
 #endif

@@ -393,7 +393,9 @@ int process_table_numbers(struct model *model, struct process *process,
 	table->number_count += event->count;
 	if (!event->last)
 		return 0;
-	error = apply_numbers(model, process, table, event->cause);
+	/* Of a table that other processes go on using, the numbers are no final truth. */
+	if (event->cause != TABLE_EXITED || table->holders == 1)
+		error = apply_numbers(model, process, table, event->cause);
 	free(table->numbers);
 	table->numbers = NULL;
 	table->number_count = table->number_capacity = 0;

@@ -16,8 +16,10 @@ int process_add(struct model *model, uint32_t process_id, uint64_t start_ns, str
  * -errno */
 int process_forked(struct model *model, struct process *parent, const struct event_process_forked *event);
 
+/** A process runs another program: its name and file change, its space is a new one. @return 0 or -ENOMEM */
 int process_execed(struct model *model, struct process *process, const struct event_process_execed *event);
 
+/** Keeps the command line of a process's program. @return 0 or -ENOMEM */
 int process_arguments(struct process *process, const struct event_process_arguments *event);
 
 /** The process begins to shut down: its left-open set is taken. @return 0 or -ENOMEM */
@@ -42,6 +44,7 @@ int process_table(struct model *model, struct process *process, uint64_t pointer
 int process_space(struct model *model, struct process *process, uint64_t pointer,
                   struct address_space **ret_space);
 
+/** Frees a process; one that still lives lets go of its table and space first. */
 void process_free(struct model *model, struct process *process);
 
 #endif

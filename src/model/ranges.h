@@ -45,7 +45,10 @@ void ranges_space_copy(struct model *model, struct address_space *child, struct 
 /** A process lets go of its space; the last one frees it. NULL-safe. */
 void ranges_space_release(struct model *model, struct address_space *space);
 
+/** @return how many mappings the space holds */
 uint64_t ranges_count(const struct address_space *space);
+
+/** @return the bytes of address space that these cover */
 uint64_t ranges_bytes(const struct address_space *space);
 
 /**

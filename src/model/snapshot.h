@@ -200,10 +200,18 @@ struct snapshot {
 	size_t alert_count;
 };
 
-/** Names of enumerators as the JSON contract spells them; never NULL for a value below its _COUNT. */
+/* Names of enumerators, as the JSON contract spells them; never NULL for a value below its _COUNT. */
+
+/** @return "leak", "left-open", "held", "late" or "steady" */
 const char *verdict_name(enum verdict verdict);
+
+/** @return "application", "loader", "thread-stack" or "allocator" */
 const char *category_name(enum handle_category category);
+
+/** @return "native", "python" or "jit" */
 const char *language_name(enum frame_language language);
+
+/** @return "finalize", "exit", "exit_group", "last_thread" or "live" */
 const char *shutdown_mark_name(enum shutdown_mark mark);
 
 /**

@@ -31,7 +31,10 @@ extern const struct report_format report_formats[];
 /** @return the format of that name, or NULL: there is none */
 const struct report_format *report_find(const char *name);
 
+/** The text for people: the verdict, sites, stacks, cost. @return as of report_format.write */
 int report_text_write(const struct snapshot *snapshot, const struct report_options *options, FILE *stream);
+
+/** The JSON report, leftopen.report/1 (doc/report.schema.json). @return as of report_format.write */
 int report_json_write(const struct snapshot *snapshot, const struct report_options *options, FILE *stream);
 
 #endif

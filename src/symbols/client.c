@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <uthash.h>
 
@@ -27,13 +26,10 @@ struct symbols {
 	const struct python_codes *codes;
 	const struct room_rules *rules;
 	struct known_object *objects;
-	bool show_progress;
-	bool progress_shown;
-	struct timespec started;
 };
 
 int symbols_new(struct mapped_files *files, const struct python_codes *codes, const struct room_rules *rules,
-                bool show_progress, struct symbols **ret_symbols)
+                struct symbols **ret_symbols)
 {
 	struct symbols *symbols = calloc(1, sizeof(*symbols));
 
@@ -42,7 +38,6 @@ int symbols_new(struct mapped_files *files, const struct python_codes *codes, co
 	symbols->files = files;
 	symbols->codes = codes;
 	symbols->rules = rules;
-	symbols->show_progress = show_progress;
 	*ret_symbols = symbols;
 	return 0;
 }
@@ -177,25 +172,6 @@ static const char *read_target(void *context, struct arena *arena, uint32_t proc
 	return arena_strdup(arena, target);
 }
 
-static void show_progress(void *context, size_t done, size_t total)
-{
-	struct symbols *symbols = context;
-	struct timespec now;
-
-	if (!symbols->show_progress)
-		return;
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	if (!done)
-		symbols->started = now;
-	if (now.tv_sec - symbols->started.tv_sec < 2 && !symbols->progress_shown)
-		return;
-	if (done % 64 && done + 1 != total)
-		return;
-	symbols->progress_shown = true;
-	(void)fprintf(stderr, "\rleftopen: naming stack %zu of %zu%s", done + 1, total,
-	              done + 1 == total ? "\n" : "");
-}
-
 struct namer symbols_namer(struct symbols *symbols)
 {
 	return (struct namer){
@@ -203,6 +179,5 @@ struct namer symbols_namer(struct symbols *symbols)
 	        .native = name_native,
 	        .python = name_python,
 	        .target = read_target,
-	        .progress = show_progress,
 	};
 }

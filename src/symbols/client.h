@@ -15,11 +15,10 @@ struct symbols;
 /**
  * Makes a client.
  * @param files, codes, rules stay the caller's and must outlive the client
- * @param show_progress say on standard error how far it is when it takes longer than a second
  * @return 0, or -ENOMEM
  */
 int symbols_new(struct mapped_files *files, const struct python_codes *codes, const struct room_rules *rules,
-                bool show_progress, struct symbols **ret_symbols);
+                struct symbols **ret_symbols);
 
 /** NULL-safe. */
 void symbols_free(struct symbols *symbols);

@@ -3,8 +3,10 @@
  * it or as the command of leftopen. In C, so that its first instruction is soon after its exec.
  * Inputs: LABEL COMMAND [ARG...] [:: LABEL COMMAND [ARG...]]... Output on stdout, times in ns:
  *   bench: start MONOTONIC
- *   bench: step LABEL WALL CPU PARENT   CPU: of the command and its children; PARENT: of who started us
+ *   bench: step LABEL WALL CPU PARENT STATUS
  *   bench: end MONOTONIC
+ * CPU is the command's and its children's, PARENT that of the process that started this one (leftopen, where
+ * this is its command) meanwhile, STATUS the exit status, -1 for a death by signal.
  */
 #include <errno.h>
 #include <spawn.h>
@@ -60,7 +62,7 @@ static int parent_cpu_ns(uint64_t *ret_ns)
 	return 0;
 }
 
-/* @return 0, or -errno; -ECHILD: the command failed */
+/* @return 0, or -errno: it could not be run or measured */
 static int run_step(char **arguments)
 {
 	uint64_t parent_before, parent_after, cpu, start, wall;
