@@ -99,8 +99,9 @@ static int probe_library(const char *interpreter, uint32_t *ret_minor)
 
 	for (size_t i = 0; i < 2 * sizeof(library_folders) / sizeof(library_folders[0]); i++) {
 		/* Up to 3.7 the default build's library is called libpython3.7m. */
-		int length = snprintf(path, sizeof(path), "%.*s/%s/lib%s%s.so.1.0", (int)(slash - interpreter),
-		                      interpreter, library_folders[i / 2], slash + 1, i % 2 ? "m" : "");
+		int length =
+		        snprintf(path, sizeof(path), "%.*s/%s/lib%s%s.so.1.0", (int)(slash - interpreter),
+		                 interpreter, library_folders[i / 2], slash + 1, i % 2 ? "m" : "");
 		if (length < 0 || (size_t)length >= sizeof(path))
 			continue;
 		FD_OWNED int fd = open_regular(path, &status);

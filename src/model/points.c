@@ -153,3 +153,15 @@ void points_release_range(struct model *model, struct fd_table *table, uint32_t 
 	for (size_t fd = first; fd <= last && fd < table->capacity; fd++)
 		(void)points_release(model, table, (int)fd);
 }
+
+void points_inherit_standard(struct fd_table *table)
+{
+	for (int fd = 0; fd < POINTS_STANDARD; fd++) {
+		struct point_slot *slot = points_slot(table, fd);
+
+		if (!slot || !slot->handle)
+			continue;
+		slot->inherited = true;
+		table->standard[fd] = slot->handle->file;
+	}
+}

@@ -69,6 +69,9 @@ bool points_release(struct model *model, struct fd_table *table, int fd);
 /** Releases numbers from first to last, both included. */
 void points_release_range(struct model *model, struct fd_table *table, uint32_t first, uint32_t last);
 
+/** A program begins: what it finds under 0 to 2 was redirected for it by whoever started it. */
+void points_inherit_standard(struct fd_table *table);
+
 /** @return a new handle with one reference, or NULL: out of memory */
 struct handle *points_handle_new(const struct maker *maker, uint64_t file, uint64_t inode, uint16_t mode);
 

@@ -228,6 +228,30 @@ int process_forked(struct model *model, struct process *parent, const struct eve
 	return inherit_space(model, child, parent, event);
 }
 
+/* The kernel gave the process a copy of its table (fs/file.c, dup_fd): the same numbers, which it did not make
+ * in this table, until the table's own numbers say which of them are there. */
+static int copy_table(struct model *model, struct process *process, uint64_t pointer)
+{
+	struct fd_table *shared = process->table, *table;
+	int error;
+
+	if (shared)
+		shared->holders++;
+	error = points_table_new(model, pointer, &table);
+	if (!error)
+		give_table(model, process, table);
+	for (size_t fd = 0; !error && shared && fd < shared->capacity; fd++) {
+		struct handle *handle = shared->slots[fd].handle;
+
+		if (!handle)
+			continue;
+		handle->references++;
+		error = points_put(model, table, (int)fd, handle, true);
+	}
+	points_table_release(model, shared);
+	return error;
+}
+
 int process_execed(struct model *model, struct process *process, const struct event_process_execed *event)
 {
 	struct address_space *space;
@@ -242,25 +266,9 @@ int process_execed(struct model *model, struct process *process, const struct ev
 	if (!process->parent)
 		process->parent_id = event->parent_id;
 	left_open_clear(process);
+	/* A table that was shared: exec made a copy (kernel/fork.c, unshare_files). */
 	if (table != process->table || !table) {
-		/* The table was shared: exec made a copy, which its numbers fill (kernel/fork.c,
-		 * unshare_files). */
-		struct fd_table *shared = process->table;
-
-		if (shared)
-			shared->holders++;
-		error = points_table_new(model, event->table, &table);
-		if (!error)
-			give_table(model, process, table);
-		for (size_t fd = 0; !error && shared && fd < shared->capacity; fd++) {
-			struct handle *handle = shared->slots[fd].handle;
-
-			if (!handle)
-				continue;
-			handle->references++;
-			error = points_put(model, table, (int)fd, handle, true);
-		}
-		points_table_release(model, shared);
+		error = copy_table(model, process, event->table);
 		if (error)
 			return error;
 	}
@@ -369,8 +377,10 @@ static int apply_numbers(struct model *model, struct process *process, struct fd
 		if (error == -ENOSPC)
 			error = 0;
 	}
-	if (cause == TABLE_EXECED)
+	if (cause == TABLE_EXECED) {
 		process->root = false;
+		points_inherit_standard(table);
+	}
 	return error;
 }
 
@@ -378,8 +388,12 @@ int process_table_numbers(struct model *model, struct process *process,
                           const struct event_table_numbers *event)
 {
 	struct fd_table *table;
-	int error = process_table(model, process, event->table, &table);
+	int error = 0;
 
+	if (event->cause == TABLE_UNSHARED && event->first && !points_table_find(model, event->table))
+		error = copy_table(model, process, event->table);
+	if (!error)
+		error = process_table(model, process, event->table, &table);
 	if (error)
 		return error;
 	if (event->first)

@@ -93,7 +93,8 @@ void text_print_more(struct text_output *output, size_t shown, size_t total);
  */
 bool text_print_per_test(struct text_output *output, const struct snapshot_site *site);
 
-/** Prints growth after a comma: ", +3 a test" where tests are known, else ", growing by 12 a minute"; or nothing. */
+/** Prints growth after a comma: ", +3 a test" where tests are known, else ", growing by 12 a minute"; or
+ * nothing. */
 void text_print_growth(struct text_output *output, const struct snapshot_site *site);
 
 /* text_verdict.c */
