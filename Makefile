@@ -7,6 +7,7 @@ DESTDIR  ?=
 BUILD    ?= build
 CC       ?= gcc
 CLANG    ?= clang-14
+CLANG_FORMAT ?= clang-format-14
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 
 ifeq ($(origin CC),default)
@@ -79,10 +80,10 @@ $(BUILD)/unit-tests: $(UNIT_OBJECTS) $(LIBRARY_OBJECTS)
 # The programs that the kernel tests run, one a file.
 WORKLOADS := $(patsubst tests/kernel/workloads/%.c,$(BUILD)/workloads/%,$(sort $(wildcard tests/kernel/workloads/*.c)))
 
-$(BUILD)/workloads/%: tests/kernel/workloads/%.c
+$(BUILD)/workloads/%: tests/kernel/workloads/%.c $(wildcard tests/kernel/workloads/*.h)
 	$(say) CC $<
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fno-omit-frame-pointer -pthread -o $@ $<
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fno-omit-frame-pointer -pthread -MMD -MP -o $@ $<
 
 .PHONY: check check-rules check-unit check-sanitizers check-kernel
 check: packages
@@ -91,6 +92,7 @@ check: packages
 check-rules: all
 	$(say) CHECK rules
 	$(Q)/usr/bin/python3 tests/check/rules.py
+	$(Q)LEFTOPEN_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/check
 
 check-unit: $(BUILD)/unit-tests
 	$(say) TEST unit
@@ -105,12 +107,12 @@ check-sanitizers:
 
 check-kernel: all $(WORKLOADS)
 	$(say) TEST kernel
-	$(Q)cd tests/kernel && /usr/bin/python3 -m pytest -q -p no:cacheprovider $(KERNEL_TESTS)
+	$(Q)cd tests/kernel && LEFTOPEN_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -q -p no:cacheprovider $(KERNEL_TESTS)
 
 .PHONY: demo
 demo: packages
 	+@$(MAKE) --no-print-directory all
-	@tests/demo/run
+	@LEFTOPEN_BUILD=$(BUILD) tests/demo/run
 
 # What following costs, beside programs that are attached and do nothing.
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
@@ -138,17 +140,18 @@ packages:
 
 .PHONY: format
 format:
-	$(Q)clang-format -i $(SOURCES) $(wildcard src/*/*.h) include/*.h bpf/*.c bpf/*.h $(wildcard tests/unit/*.[ch] tests/kernel/workloads/*.c tests/bench/*.c)
+	$(Q)$(CLANG_FORMAT) -i $(wildcard bpf/*.[ch] include/*.h src/*/*.[ch] vmlinux/*.h tests/*/*.[ch] tests/*/*/*.[ch])
 
 .PHONY: install uninstall
 install: all
-	install -D -m 0755 $(BUILD)/leftopen $(DESTDIR)$(PREFIX)/bin/leftopen
-	install -D -m 0644 doc/report.schema.json $(DESTDIR)$(PREFIX)/share/leftopen/report.schema.json
-	install -D -m 0644 README.md $(DESTDIR)$(PREFIX)/share/doc/leftopen/README.md
+	install -D -m 0755 "$(BUILD)/leftopen" "$(DESTDIR)$(PREFIX)/bin/leftopen"
+	install -D -m 0644 doc/report.schema.json "$(DESTDIR)$(PREFIX)/share/leftopen/report.schema.json"
+	install -D -m 0644 README.md "$(DESTDIR)$(PREFIX)/share/doc/leftopen/README.md"
+	install -D -m 0644 LICENSE "$(DESTDIR)$(PREFIX)/share/doc/leftopen/LICENSE"
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/leftopen
-	rm -rf $(DESTDIR)$(PREFIX)/share/leftopen $(DESTDIR)$(PREFIX)/share/doc/leftopen
+	rm -f "$(DESTDIR)$(PREFIX)/bin/leftopen"
+	rm -rf "$(DESTDIR)$(PREFIX)/share/leftopen" "$(DESTDIR)$(PREFIX)/share/doc/leftopen"
 
 .PHONY: clean
 clean:
@@ -165,4 +168,4 @@ help:
 	'make install    into $$(DESTDIR)$$(PREFIX); make uninstall' \
 	'make clean      remove $(BUILD)'
 
--include $(OBJECTS:.o=.d) $(BPF_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(BENCH_PROGRAMS:=.d) $(BUILD)/bench/empty.bpf.d
+-include $(OBJECTS:.o=.d) $(BPF_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(WORKLOADS:=.d) $(BENCH_PROGRAMS:=.d) $(BENCH_PROGRAMS:=.d) $(BUILD)/bench/empty.bpf.d

@@ -95,6 +95,13 @@ int exit_mmap(struct trace_event_raw_sys_exit *ctx)
 	return 0;
 }
 
+/* What the kernel refuses before it looks at the mappings (mm/vma.c, do_vmi_munmap; mm/mremap.c,
+ * check_mremap_params): neither entry nor exit of such a call says anything. */
+static __always_inline bool refused(u64 address, u64 length_bytes)
+{
+	return address & (PAGE_BYTES - 1) || address + whole_pages(length_bytes) < address;
+}
+
 static __always_inline void send_range(struct followed_process *process, u16 type, u64 address,
                                        u64 length_bytes)
 {
@@ -112,8 +119,7 @@ int enter_munmap(struct trace_event_raw_sys_enter *ctx)
 {
 	struct followed_process *process = followed_current();
 
-	/* What the kernel refuses before it looks at the mappings (mm/vma.c, do_vmi_munmap). */
-	if (!process || ctx->args[0] & (PAGE_BYTES - 1) || !ctx->args[1])
+	if (!process || refused(ctx->args[0], ctx->args[1]))
 		return 0;
 	send_range(process, EVENT_MAP_RELEASED, ctx->args[0], ctx->args[1]);
 	return 0;
@@ -128,6 +134,8 @@ int exit_munmap(struct trace_event_raw_sys_exit *ctx)
 	if (!ctx->ret || !(process = followed_current()))
 		return 0;
 	registers = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	if (refused(registers->di, registers->si))
+		return 0;
 	send_range(process, EVENT_MAP_RELEASE_FAILED, registers->di, registers->si);
 	return 0;
 }
@@ -137,7 +145,7 @@ int enter_mremap(struct trace_event_raw_sys_enter *ctx)
 {
 	struct followed_process *process = followed_current();
 
-	if (!process)
+	if (!process || refused(ctx->args[0], ctx->args[1]))
 		return 0;
 	send_range(process, EVENT_MAP_MOVE_BEGUN, ctx->args[0], ctx->args[1]);
 	return 0;
@@ -159,6 +167,8 @@ int exit_mremap(struct trace_event_raw_sys_exit *ctx)
 		return 0;
 	task = bpf_get_current_task_btf();
 	registers = (struct pt_regs *)bpf_task_pt_regs(task);
+	if (refused(registers->di, registers->si))
+		return 0;
 	event = &scratch->pending.moved;
 	fill_header(&event->header, EVENT_MAP_MOVED, sizeof(*event), process);
 	event->space = (u64)task->mm;

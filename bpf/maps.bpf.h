@@ -107,12 +107,16 @@ struct pending_handle {
 	};
 };
 
+/* How much of a line table is hashed at once, by lanes of four words. */
+#define PYTHON_IDENTITY_BYTES 512
+
 struct capture_scratch {
 	struct pending_handle pending;
 	u64 addresses[STACK_NATIVE_MAX];
 	u64 node[32]; /* one node of the maple tree */
 	u8 frame[128];
 	u8 code[256];
+	u64 line_table[PYTHON_IDENTITY_BYTES / 8 + 4]; /* part of one, with room for zeros behind it */
 	struct event_stack stack;
 };
 

@@ -84,8 +84,9 @@ static long thread_step(u32 index, struct thread_search *search)
 	return 0;
 }
 
-/* @return the address of the current thread's PyThreadState, 0: not found */
-static __always_inline u64 find_thread(const struct python_layout *layout, u64 runtime)
+/* @param ret_unsure set where there were more threads than are looked at
+ * @return the address of the current thread's PyThreadState, 0: not found */
+static __always_inline u64 find_thread(const struct python_layout *layout, u64 runtime, bool *ret_unsure)
 {
 	u64 fsbase = bpf_get_current_task_btf()->thread.fsbase, thread;
 	struct thread_search search = {.layout = layout, .wanted = fsbase};
@@ -102,6 +103,7 @@ static __always_inline u64 find_thread(const struct python_layout *layout, u64 r
 	}
 	search.interpreter = read_user_u64(runtime + layout->runtime_interpreters_head);
 	bpf_loop(PYTHON_THREADS_MAX, thread_step, &search, 0);
+	*ret_unsure = !search.found && (search.thread || search.interpreter);
 	return search.found;
 }
 
@@ -166,36 +168,51 @@ static __noinline int send_code(struct frame_walk *walk, u64 id)
 	return send_process_event(event, bytes, LOSS_RING_FULL_STACKS);
 }
 
-/* A pointer is no identity: code objects are freed and their memory is used again. Up to 3.11 the line
- * table's length and first bytes stand in for the version number that 3.12 has. */
+/* Four lanes, as one multiplication waits for the one before. @return a hash of what can be read there */
+static __noinline u64 hash_line_table(struct capture_scratch *scratch, u64 address, u64 bytes)
+{
+	u32 length = bounded_bytes(bytes, PYTHON_IDENTITY_BYTES), end = length >> 5 << 2;
+	u64 *words = scratch->line_table, lanes[4] = {};
+
+	/* The last words are filled in part, or not at all. */
+	for (u32 i = 0; i < 4; i++)
+		words[end + i] = 0;
+	if (bpf_probe_read_user(words, length, (void *)address))
+		return 0;
+	for (u32 i = 0; i < PYTHON_IDENTITY_BYTES / 8 && i * 8 < length; i += 4) {
+		lanes[0] = lanes[0] * 0x9E3779B97F4A7C15ULL + words[i];
+		lanes[1] = lanes[1] * 0x9E3779B97F4A7C15ULL + words[i + 1];
+		lanes[2] = lanes[2] * 0x9E3779B97F4A7C15ULL + words[i + 2];
+		lanes[3] = lanes[3] * 0x9E3779B97F4A7C15ULL + words[i + 3];
+	}
+	return hash_mix(hash_mix(hash_mix(lanes[0], lanes[1]), lanes[2]), lanes[3]);
+}
+
+/* A pointer is no identity: code objects are freed and their memory is used again. Up to 3.11 the line table
+ * stands in for the version number that 3.12 has: all of it up to 1,024 bytes, the first and last 512 of a
+ * longer one. A file that is compiled again after an edit in the middle can differ in nothing else. */
 static __always_inline u64 code_identity(struct frame_walk *walk, u64 code)
 {
 	const struct python_layout *layout = walk->layout;
 	struct capture_scratch *scratch = walk->scratch;
 	u64 hash = hash_mix(walk->salt, code), table = code_u64(scratch, layout->code_line_table);
-	/* ob_size, ob_shash (a cache that changes: left out), then the bytes */
-	u64 words[8] = {};
-	u32 whole, rest;
+	u32 version;
+	u64 bytes;
 
 	hash = hash_mix(hash, code_u64(scratch, layout->code_filename));
 	hash = hash_mix(hash, code_u64(scratch, layout->code_name));
 	hash = hash_mix(hash, table);
 	hash = hash_mix(hash, code_u32(scratch, layout->code_first_line));
-	if (layout->code_version)
-		return hash_mix(hash, code_u32(scratch, layout->code_version));
-	bpf_probe_read_user(words, sizeof(words), (void *)(table + layout->bytes_size));
-	whole = words[0] < 48 ? (u32)words[0] >> 3 : 6;
-	rest = (u32)words[0] & 7;
-	hash = hash_mix(hash, words[0]);
-#pragma unroll
-	for (u32 i = 0; i < 6; i++) {
-		/* What lies behind the table's end is the allocator's. */
-		if (i == whole)
-			words[2 + i] &= (1ULL << (rest * 8)) - 1;
-		else if (i > whole)
-			words[2 + i] = 0;
-		hash = hash_mix(hash, words[2 + i]);
-	}
+	version = layout->code_version ? code_u32(scratch, layout->code_version) : 0;
+	/* 3.12 and later have none either once 2^32 code objects were made. */
+	if (version)
+		return hash_mix(hash, version);
+	bytes = read_user_u64(table + layout->bytes_size);
+	table += layout->bytes_data;
+	hash = hash_mix(hash_mix(hash, bytes), hash_line_table(scratch, table, bytes));
+	if (bytes > PYTHON_IDENTITY_BYTES)
+		hash = hash_mix(hash, hash_line_table(scratch, table + bytes - PYTHON_IDENTITY_BYTES,
+		                                      PYTHON_IDENTITY_BYTES));
 	return hash;
 }
 
@@ -256,6 +273,19 @@ static long frame_step(u32 index, struct frame_walk *walk)
 	return 0;
 }
 
+/* @return the address of the current thread's innermost frame, 0: it runs no Python, or that is not known */
+static __always_inline u64 find_frame(const struct python_layout *layout, u64 runtime, bool *ret_unsure)
+{
+	u64 thread = find_thread(layout, runtime, ret_unsure), frame;
+
+	if (!thread)
+		return 0;
+	frame = read_user_u64(thread + layout->thread_frame);
+	if (frame && layout->shape == PYTHON_FRAME_CFRAME)
+		frame = read_user_u64(frame + layout->cframe_current);
+	return frame;
+}
+
 SEC("tracepoint")
 int capture_python(void *ctx)
 {
@@ -264,34 +294,32 @@ int capture_python(void *ctx)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct frame_walk walk = {.process = process, .scratch = scratch};
 	struct pt_regs *registers = (struct pt_regs *)bpf_task_pt_regs(task);
-	u64 runtime, thread;
+	bool unsure = false;
 	u32 minor;
 
 	if (!process || !scratch)
 		return 0;
+	minor = process->python_minor;
+	walk.layout = bpf_map_lookup_elem(&python_layouts, &minor);
+	if (walk.layout)
+		walk.frame = find_frame(walk.layout, process->python_runtime, &unsure);
+	/* A program that embeds Python and is outside of it, or a thread that Python does not know. */
+	if (!walk.frame && !unsure)
+		bpf_tail_call(ctx, &capture_programs, CAPTURE_NATIVE);
 	stack_begin(scratch);
 	/* Frame pointers are right for 2.6 % of such a process's native frames: only the innermost is kept.
 	 */
 	(void)stack_push_native(process, scratch, registers->ip);
-	minor = process->python_minor;
-	runtime = process->python_runtime;
-	walk.layout = bpf_map_lookup_elem(&python_layouts, &minor);
-	if (!walk.layout || !runtime) {
-		scratch->stack.end = STACK_END_PYTHON_UNKNOWN;
-		stack_finish(process, scratch);
-		return 0;
-	}
-	thread = find_thread(walk.layout, runtime);
-	if (!thread) {
+	if (!walk.frame) {
 		scratch->stack.end = STACK_END_PYTHON_UNKNOWN;
 		stack_finish(process, scratch);
 		return 0;
 	}
 	walk.salt = hash_mix(process->start_ns, bpf_get_current_pid_tgid() >> 32);
-	walk.frame = read_user_u64(thread + walk.layout->thread_frame);
-	if (walk.layout->shape == PYTHON_FRAME_CFRAME)
-		walk.frame = read_user_u64(walk.frame + walk.layout->cframe_current);
 	bpf_loop(STACK_FRAMES_MAX * 2, frame_step, &walk, 0);
+	/* A program can link its frames as it likes, in a circle too. */
+	if (walk.frame && scratch->stack.end == STACK_END_COMPLETE)
+		scratch->stack.end = STACK_END_DEPTH;
 	stack_finish(process, scratch);
 	return 0;
 }

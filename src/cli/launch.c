@@ -25,6 +25,8 @@
 /* What execvp(3) of glibc searches where PATH is unset: confstr(_CS_PATH). */
 #define DEFAULT_PATH "/bin:/usr/bin"
 #define SHELL        "/bin/sh"
+/* As bash looks at. */
+#define BINARY_LOOK_BYTES 128
 
 struct search {
 	const char *command;
@@ -224,6 +226,20 @@ static void restore_signals(const struct launch_signals *signals)
 	(void)pthread_sigmask(SIG_SETMASK, &signals->mask, NULL);
 }
 
+/* What execvp(3) would hand to the shell all the same: as bash's check_binary_file(), a NUL in the first line
+ * says that a file is no script. Only async-signal-safe calls. */
+static bool is_binary(const char *path)
+{
+	char start[BINARY_LOOK_BYTES];
+	FD_OWNED int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	ssize_t count = fd < 0 ? -1 : read(fd, start, sizeof(start));
+
+	for (ssize_t i = 0; i < count && start[i] != '\n'; i++)
+		if (start[i] == '\0')
+			return true;
+	return false;
+}
+
 static _Noreturn void become_command(const struct child_plan *plan, int gate_fd)
 {
 	char byte;
@@ -242,7 +258,7 @@ static _Noreturn void become_command(const struct child_plan *plan, int gate_fd)
 		execve(plan->path, plan->arguments, environment);
 		error = -errno;
 	}
-	if (error == -ENOEXEC) {
+	if (error == -ENOEXEC && !is_binary(plan->path)) {
 		execve(SHELL, (char *const *)plan->shell_arguments, environment);
 		error = -errno;
 	}

@@ -1,8 +1,11 @@
 /*
  * leftopen: names the line of code that left a file descriptor or a memory mapping open.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/version.h"
 #include "cli/doctor.h"
@@ -36,10 +39,22 @@ static void print_help(void)
 	           "example: sudo leftopen run -- pytest tests/integration");
 }
 
+/* A standard stream that the caller closed must not become the number of something else, a report's or the
+ * kernel's, and be written to. As glibc does for set-user-ID programs, it is opened the other way round, so
+ * that writing fails; CMD finds it closed. */
+static void reserve_standard_streams(void)
+{
+	for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
+		if (fcntl(stream, F_GETFD) < 0 && errno == EBADF)
+			/* Takes the lowest number that is free, which is this one. */
+			(void)open("/dev/null", (stream == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
 
+	reserve_standard_streams();
 	if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
 		print_help();
 		return 0;

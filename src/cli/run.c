@@ -67,11 +67,15 @@ static int take_signals(struct run *run)
 
 static int cannot_run(const struct run *run, int error)
 {
-	const char *hint = error == -ENOENT ? launch_path_hint(run->options.command[0]) : NULL;
+	/* Where it was found, the kernel's ENOENT is about what its first line or its ELF header names. */
+	bool is_absent = error == -ENOENT && !run->path;
+	const char *hint = is_absent ? launch_path_hint(run->options.command[0]) : NULL;
+	const char *text = is_absent           ? "command not found"
+	                   : error == -ENOENT  ? "the interpreter that it names does not exist"
+	                   : error == -ENOEXEC ? "it is neither a program for this machine nor a script"
+	                                       : strerror(-error);
 
-	message_error("%s: %s%s%s", run->options.command[0],
-	              error == -ENOENT ? "command not found" : strerror(-error), hint ? ". " : "",
-	              hint ? hint : "");
+	message_error("\"%s\": %s%s%s", run->options.command[0], text, hint ? ". " : "", hint ? hint : "");
 	return launch_failure_status(error);
 }
 

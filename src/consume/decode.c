@@ -57,9 +57,20 @@ static bool comm_valid(const char *comm)
 	return memchr(comm, '\0', COMM_BYTES);
 }
 
+static const enum handle_kind origin_kinds[HANDLE_ORIGIN_COUNT] = {
+#define HANDLE_ORIGIN(id, kind, name, type) [HANDLE_ORIGIN_##id] = HANDLE_KIND_##kind,
+#include "handle_kinds.def"
+};
+
+/* The type of a handle follows from its origin, so one of another kind has none. */
+static bool origin_valid(uint16_t origin, enum handle_kind kind)
+{
+	return origin < HANDLE_ORIGIN_COUNT && origin_kinds[origin] == kind;
+}
+
 static bool fd_made_valid(const struct event_fd_made *event)
 {
-	return event->fd >= 0 && event->origin < HANDLE_ORIGIN_COUNT;
+	return event->fd >= 0 && origin_valid(event->origin, HANDLE_KIND_FD);
 }
 
 static bool map_valid(uint64_t address, uint64_t length_bytes)
@@ -67,13 +78,29 @@ static bool map_valid(uint64_t address, uint64_t length_bytes)
 	return address + length_bytes >= address;
 }
 
+static bool map_made_valid(const struct event_map_made *event)
+{
+	return origin_valid(event->origin, HANDLE_KIND_MAP) && event->length_bytes &&
+	       map_valid(event->address, event->length_bytes);
+}
+
+static bool map_moved_valid(const struct event_map_moved *event)
+{
+	/* A call that failed may have asked for anything. include/linux/err.h, MAX_ERRNO */
+	if (event->result < 0)
+		return event->result >= -4095;
+	return map_valid(event->old_address, event->old_length_bytes) && event->new_length_bytes &&
+	       map_valid((uint64_t)event->result, event->new_length_bytes);
+}
+
 static bool numbers_valid(const struct event_table_numbers *event, size_t bytes)
 {
 	if (event->count > TABLE_CHUNK_MAX || event->cause >= TABLE_CAUSE_COUNT ||
 	    bytes < offsetof(struct event_table_numbers, entries) + event->count * sizeof(struct table_entry))
 		return false;
+	/* In ascending order, as the kernel's bit set is read. */
 	for (size_t i = 0; i < event->count; i++)
-		if (event->entries[i].fd < 0)
+		if (event->entries[i].fd < (i ? event->entries[i - 1].fd + 1LL : 0))
 			return false;
 	return true;
 }
@@ -106,26 +133,15 @@ static bool contents_valid(const struct event_header *header, size_t bytes)
 	}
 	case EVENT_TABLE_NUMBERS:
 		return numbers_valid(event, bytes);
-	case EVENT_MAP_MADE: {
-		const struct event_map_made *map = event;
+	case EVENT_MAP_MADE:
+		return map_made_valid(event);
+	case EVENT_MAP_MOVED:
+		return map_moved_valid(event);
+	case EVENT_PROCESS_FORKED: {
+		const struct event_process_forked *forked = event;
 
-		return map->origin < HANDLE_ORIGIN_COUNT && map_valid(map->address, map->length_bytes);
+		return comm_valid(forked->comm) && forked->process_id != header->process_id;
 	}
-	case EVENT_MAP_RELEASED:
-	case EVENT_MAP_RELEASE_FAILED:
-	case EVENT_MAP_MOVE_BEGUN: {
-		const struct event_map_released *map = event;
-
-		return map_valid(map->address, map->length_bytes);
-	}
-	case EVENT_MAP_MOVED: {
-		const struct event_map_moved *map = event;
-
-		return map_valid(map->old_address, map->old_length_bytes) &&
-		       (map->result < 0 || map_valid(map->result, map->new_length_bytes));
-	}
-	case EVENT_PROCESS_FORKED:
-		return comm_valid(((const struct event_process_forked *)event)->comm);
 	case EVENT_PROCESS_EXECED:
 		return comm_valid(((const struct event_process_execed *)event)->comm);
 	case EVENT_PROCESS_ARGUMENTS:

@@ -91,7 +91,7 @@ static int fill_process(struct builder *builder, const struct process *process, 
 	if (!out->comm || !out->exe || !out->cgroup)
 		return -ENOMEM;
 	out->exited = process->ended_ns;
-	out->exit_known = out->exited;
+	out->exit_known = process->status_known;
 	if (out->exited && WIFSIGNALED(process->status)) {
 		out->exit_known = false;
 		out->signal = WTERMSIG(process->status);
@@ -169,6 +169,28 @@ static int add_groups(struct builder *builder, const struct process *process, si
 	return 0;
 }
 
+/* Of living processes that share a table or space, the oldest stands for all: a vfork's child has made
+ * nothing of what it shares. */
+static void choose_reporters(const struct model *model)
+{
+	for (struct process *process = model->first; process; process = process->next) {
+		if (process->table && !process->table->reporter)
+			process->table->reporter = process;
+		if (process->space && !process->space->reporter)
+			process->space->reporter = process;
+	}
+}
+
+static void forget_reporters(const struct model *model)
+{
+	for (struct process *process = model->first; process; process = process->next) {
+		if (process->table)
+			process->table->reporter = NULL;
+		if (process->space)
+			process->space->reporter = NULL;
+	}
+}
+
 /* Living processes' sets are taken as they are now, without the mark that ends a process. */
 static int fold_living(struct builder *builder)
 {
@@ -180,10 +202,11 @@ static int fold_living(struct builder *builder)
 	if (!builder->living)
 		return -ENOMEM;
 	builder->living_count = count;
+	choose_reporters(builder->model);
 	for (process = builder->model->first; process && !error; process = process->next) {
 		if (process->ended_ns)
 			continue;
-		error = left_open_take(builder->model, process);
+		error = left_open_take(builder->model, process, LEFT_OPEN_SHARED_TOO);
 		if (!error)
 			error = left_open_fold(builder->model, process,
 			                       process->mark ? process->mark_ns : builder->options->now_ns,
@@ -192,6 +215,7 @@ static int fold_living(struct builder *builder)
 			left_open_clear(process);
 		i++;
 	}
+	forget_reporters(builder->model);
 	return error;
 }
 

@@ -47,6 +47,7 @@ struct left_open {
 	uint64_t address;
 	uint64_t bytes;
 	uint64_t released; /* bytes of a mapping, 1 of a descriptor */
+	bool withdrawn;    /* it was none */
 	struct file_key file;
 	uint64_t file_offset;
 };
@@ -76,10 +77,10 @@ struct model_group {
 	uint64_t never, at_shutdown;
 	uint64_t oldest_ns, newest_ns; /* when made */
 	uint32_t slices;               /* bit i: made in the i-th fifth of the process's life */
-	struct group_test *tests;
-	size_t test_count;
+	struct group_test *tests;      /* in the order in which they first ran */
+	size_t test_count, test_capacity;
 	struct group_sample *samples;
-	size_t sample_count;
+	size_t sample_count, sample_capacity;
 };
 
 struct group_list {
@@ -99,6 +100,7 @@ struct process {
 	size_t argument_bytes;
 	char *cgroup;
 	struct process *parent; /* NULL: not followed */
+	size_t child_count;     /* that live and have it for their parent */
 	struct fd_table *table;
 	struct address_space *space;
 	struct test_id test;
@@ -106,6 +108,7 @@ struct process {
 	bool announces_tests;
 	bool root; /* following began with it, and it has not run a program yet */
 	bool is_command;
+	bool status_known; /* its end was seen */
 	enum shutdown_mark mark;
 	uint64_t mark_ns;
 	uint64_t fd_limit;
@@ -163,6 +166,9 @@ const char *model_find_file(const struct model *model, const struct file_key *ke
 
 /** @return the test that runs in the process or its nearest ancestor that announced one */
 struct test_id process_current_test(const struct process *process);
+
+/** Puts entries of tests in the order in which they first ran; one remains of each. @return how many */
+size_t group_tests_merge(struct group_test *tests, size_t count);
 
 /** Grows an array. @return 0, or -ENOMEM: it is as it was */
 int model_grow(void **array, size_t *capacity, size_t needed, size_t item_bytes);

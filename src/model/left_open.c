@@ -53,20 +53,15 @@ static int take_points(struct process *process)
 	return 0;
 }
 
-struct range_visit {
-	struct process *process;
-	uint64_t space_generation;
-};
-
 static int take_range(void *context, struct range *range)
 {
-	struct range_visit *visit = context;
+	struct process *process = context;
 	struct left_open *entry;
 	int error;
 
-	if (range->left_open || range->space_generation != visit->space_generation)
+	if (range->left_open)
 		return 0;
-	error = add(visit->process, &entry);
+	error = add(process, &entry);
 	if (error)
 		return error;
 	entry->kind = HANDLE_KIND_MAP;
@@ -81,22 +76,26 @@ static int take_range(void *context, struct range *range)
 	return 0;
 }
 
-int left_open_take(struct model *model, struct process *process)
+int left_open_take(struct model *model, struct process *process, enum left_open_shared shared)
 {
+	const struct fd_table *table = process->table;
+	const struct address_space *space = process->space;
+	bool too = shared == LEFT_OPEN_SHARED_TOO;
 	int error = 0;
 
-	if (process->table && process->table->holders == 1)
+	if (table && (table->holders == 1 || (too && table->reporter == process)))
 		error = take_points(process);
-	if (!error && process->space && process->space->holders == 1) {
-		struct range_visit visit = {process, process->space->generation};
-
-		error = ranges_visit(model, process->space, take_range, &visit);
-	}
+	if (!error && space && (space->holders == 1 || (too && space->reporter == process)))
+		error = ranges_visit(model, process->space, take_range, process);
 	return error;
 }
 
 void left_open_clear(struct process *process)
 {
+	if (!process->left_open_count)
+		return;
+	if (process->space)
+		ranges_forget_left_open(process->space);
 	for (size_t i = 0; i < process->left_open_count; i++) {
 		struct left_open *entry = process->left_open[i];
 
@@ -110,8 +109,6 @@ void left_open_clear(struct process *process)
 	process->left_open = NULL;
 	process->left_open_count = 0;
 	process->left_open_capacity = 0;
-	if (process->space)
-		ranges_forget_left_open(process->space);
 }
 
 #define COMPARE(a, b)                              \
@@ -145,14 +142,14 @@ static int compare_entries(const void *left, const void *right)
 	return 0;
 }
 
-/* Another process that lives and inherited the handle goes on holding it: it was handed over, not left open.
- */
+/* Another process that lives and inherited the handle goes on holding it as this one ends: it was handed
+ * over, not left open. */
 static bool handed_over(const struct process *process, const struct left_open *entry)
 {
 	const struct point_slot *slot;
 	uint32_t own = 1;
 
-	if (!entry->handle || entry->released)
+	if (!process->ended_ns || !entry->handle || entry->released)
 		return false;
 	slot = process->table ? points_slot(process->table, entry->fd) : NULL;
 	if (slot && slot->handle == entry->handle)
@@ -170,24 +167,48 @@ static uint32_t slice_of(const struct process *process, uint64_t made_ns, uint64
 	return slice >= LIFE_SLICES ? LIFE_SLICES - 1 : (uint32_t)slice;
 }
 
+static int compare_tests(const void *a, const void *b)
+{
+	const struct group_test *left = a, *right = b;
+
+	/* Ids are given as tests first run. */
+	COMPARE(left->test.v, right->test.v);
+	return 0;
+}
+
+size_t group_tests_merge(struct group_test *tests, size_t count)
+{
+	size_t kept = 0;
+
+	if (!count)
+		return 0;
+	qsort(tests, count, sizeof(*tests), compare_tests);
+	for (size_t i = 1; i < count; i++) {
+		if (tests[i].test.v != tests[kept].test.v) {
+			tests[++kept] = tests[i];
+			continue;
+		}
+		tests[kept].made += tests[i].made;
+		tests[kept].outlived += tests[i].outlived;
+	}
+	return kept + 1;
+}
+
+/* Entries come in order of time, so a test's most often follow each other; what is left double is merged when
+ * the group ends. */
 static int count_test(struct model_group *group, const struct process *process, const struct maker *maker)
 {
 	struct group_test *test = group->test_count ? &group->tests[group->test_count - 1] : NULL;
+	int error;
 
 	if (!maker->test.v)
 		return 0;
-	/* Entries come in order of time, so a test's handles follow each other but for tests of several
-	 * threads. */
-	for (size_t i = 0; i < group->test_count; i++)
-		if (group->tests[i].test.v == maker->test.v)
-			test = &group->tests[i];
 	if (!test || test->test.v != maker->test.v) {
-		struct group_test *tests = reallocarray(group->tests, group->test_count + 1, sizeof(*tests));
-
-		if (!tests)
-			return -ENOMEM;
-		group->tests = tests;
-		test = &tests[group->test_count++];
+		error = model_grow((void **)&group->tests, &group->test_capacity, group->test_count + 1,
+		                   sizeof(group->tests[0]));
+		if (error)
+			return error;
+		test = &group->tests[group->test_count++];
 		*test = (struct group_test){.test = maker->test};
 	}
 	test->made++;
@@ -197,15 +218,14 @@ static int count_test(struct model_group *group, const struct process *process, 
 
 static int add_sample(const struct model *model, struct model_group *group, const struct left_open *entry)
 {
-	struct group_sample *samples =
-	        reallocarray(group->samples, group->sample_count + 1, sizeof(*samples));
+	int error = model_grow((void **)&group->samples, &group->sample_capacity, group->sample_count + 1,
+	                       sizeof(group->samples[0]));
 	const char *target = NULL;
 	struct group_sample *sample;
 
-	if (!samples)
-		return -ENOMEM;
-	group->samples = samples;
-	sample = &samples[group->sample_count];
+	if (error)
+		return error;
+	sample = &group->samples[group->sample_count];
 	*sample = (struct group_sample){
 	        .fd = entry->fd,
 	        .address = entry->address,
@@ -282,7 +302,7 @@ int left_open_fold(const struct model *model, const struct process *process, uin
 	for (size_t i = 0; i < process->left_open_count && !error; i++) {
 		const struct left_open *entry = process->left_open[i];
 
-		if (handed_over(process, entry))
+		if (entry->withdrawn || handed_over(process, entry))
 			continue;
 		if (!group || compare_groups(previous, entry)) {
 			error = begin_group(&list, entry, &group);
@@ -296,6 +316,8 @@ int left_open_fold(const struct model *model, const struct process *process, uin
 		left_open_groups_free(&list);
 		return error;
 	}
+	for (size_t i = 0; i < list.count; i++)
+		list.items[i].test_count = group_tests_merge(list.items[i].tests, list.items[i].test_count);
 	*ret_groups = list;
 	return 0;
 }

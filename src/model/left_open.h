@@ -7,15 +7,21 @@
 
 #include "model/internal.h"
 
-/**
- * Adds to the process's set what it holds now, is answerable for and has not in the set yet. A table or space
- * that living processes share is left to the last of them.
- * @return 0, or -ENOMEM: the set lacks some
- */
-int left_open_take(struct model *model, struct process *process);
+/* What becomes of a table or space that living processes share. */
+enum left_open_shared {
+	LEFT_OPEN_SHARED_LATER = 0, /* it is left to the last of them */
+	LEFT_OPEN_SHARED_TOO        /* its reporter stands for all of them */
+};
 
 /**
- * Folds the set into groups of one stack and type.
+ * Adds to the process's set what it holds now, is answerable for and has not in the set yet.
+ * @return 0, or -ENOMEM: the set lacks some
+ */
+int left_open_take(struct model *model, struct process *process, enum left_open_shared shared);
+
+/**
+ * Folds the set into groups of one stack and type. What a process that has ended handed over to a child that
+ * lives is left out.
  * @param until_ns the end of the process's life so far, for its five slices
  * @param ret_groups for left_open_groups_free()
  * @return 0, or -ENOMEM

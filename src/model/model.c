@@ -159,6 +159,31 @@ static enum handle_type fd_type(const struct fd_table *table, const struct event
 	return type;
 }
 
+/* Before its maker's event: what the mark found under the number, unless that is another, which was being
+ * closed then. Only dup2 and dup3 are given a number that is taken.
+ * @return whether this event's handle is there already */
+static bool settle_provisional(struct model *model, struct fd_table *table, const struct event_fd_made *event,
+                               const struct maker *maker)
+{
+	const struct point_slot *slot = points_slot(table, event->fd);
+	struct handle *handle = slot ? slot->handle : NULL;
+
+	if (!handle || !handle->provisional)
+		return false;
+	if (handle->file == event->file) {
+		handle->provisional = false;
+		handle->maker = *maker;
+		handle->inode = event->inode;
+		if (handle->left_open)
+			handle->left_open->maker = *maker;
+		model->counters.reconciled--;
+		return true;
+	}
+	if (event->origin != HANDLE_ORIGIN_DUP2 && event->origin != HANDLE_ORIGIN_DUP3)
+		points_withdraw(model, table, event->fd);
+	return false;
+}
+
 static int apply_fd_made(struct model *model, struct process *process, const struct event_fd_made *event)
 {
 	struct fd_table *table;
@@ -170,11 +195,15 @@ static int apply_fd_made(struct model *model, struct process *process, const str
 		return error;
 	fill_maker(process, &event->header, event->stack, event->origin, &maker);
 	maker.type = fd_type(table, event);
+	if (settle_provisional(model, table, event, &maker))
+		return 0;
 	handle = points_handle_new(&maker, event->file, event->inode, event->mode);
 	if (!handle)
 		return -ENOMEM;
-	/* Standard streams that were put aside and are put back are not left open. */
-	handle->blamed = event->fd >= POINTS_STANDARD || table->standard[event->fd] != event->file;
+	/* Standard streams that were put aside and are put back are not left open. Only of a copied
+	 * descriptor is the file known to be that one: another may have got its memory. */
+	handle->blamed = event->fd >= POINTS_STANDARD || table->standard[event->fd] != event->file ||
+	                 kinds_type_of_origin(event->origin) != HANDLE_TYPE_SAME;
 	error = points_put(model, table, event->fd, handle, false);
 	return error == -ENOSPC ? 0 : error;
 }
@@ -221,6 +250,7 @@ static int apply_fd_target(struct model *model, struct process *process, const s
 		if (!handle)
 			return -ENOMEM;
 		handle->blamed = true;
+		handle->provisional = true;
 		model->counters.reconciled++;
 		error = points_put(model, table, event->fd, handle, false);
 		if (error)
@@ -271,7 +301,7 @@ static int apply_map_range(struct model *model, struct process *process,
 	case EVENT_MAP_RELEASED:
 		return ranges_unmap(model, space, start, end, event->header.thread_id);
 	case EVENT_MAP_RELEASE_FAILED:
-		return ranges_unmap_failed(model, space, event->header.thread_id);
+		return ranges_unmap_failed(model, space, start, end, event->header.thread_id);
 	default:
 		return ranges_move_begin(model, space, start, end, event->header.thread_id);
 	}
@@ -286,6 +316,7 @@ static int apply_map_moved(struct model *model, struct process *process, const s
 	if (error)
 		return error;
 	fill_maker(process, &event->header, event->stack, HANDLE_ORIGIN_MREMAP, &maker);
+	maker.type = HANDLE_TYPE_ANON;
 	error = ranges_move_end(model, space, event, &maker);
 	return error == -ENOSPC ? 0 : error;
 }

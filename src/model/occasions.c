@@ -29,85 +29,118 @@ static const struct snapshot_group *group_at(const struct sites_work *work, cons
 	return &work->snapshot->groups[site->groups[i]];
 }
 
-/* One call of one entry and type is an instance; a site has as many as its largest such set of groups, in all
- * its processes or in one. */
-static uint64_t count_instances(const struct sites_work *work, const struct site_work *site,
-                                const size_t *process)
-{
-	uint64_t most = 0;
+/* What of a group counts as instances and slices, apart from its place in the site. */
+struct tally {
+	size_t process;
+	enum handle_kind kind;
+	enum handle_type type;
+	uint64_t entry_hash;
+	uint64_t instances;
+	uint32_t slices;
+};
 
+#define COMPARE(a, b)                              \
+	do {                                       \
+		if ((a) != (b))                    \
+			return (a) < (b) ? -1 : 1; \
+	} while (0)
+
+static int compare_tallies(const void *a, const void *b)
+{
+	const struct tally *left = a, *right = b;
+
+	COMPARE(left->kind, right->kind);
+	COMPARE(left->type, right->type);
+	COMPARE(left->entry_hash, right->entry_hash);
+	return 0;
+}
+
+static int compare_tallies_in_processes(const void *a, const void *b)
+{
+	const struct tally *left = a, *right = b;
+
+	COMPARE(left->process, right->process);
+	return compare_tallies(a, b);
+}
+
+/* @return 0 or -ENOMEM; *ret_tallies, one a group, is for free() */
+static int list_tallies(const struct sites_work *work, const struct site_work *site,
+                        struct tally **ret_tallies)
+{
+	struct tally *tallies = calloc(site->group_count + 1, sizeof(*tallies));
+
+	if (!tallies)
+		return -ENOMEM;
 	for (size_t i = 0; i < site->group_count; i++) {
 		const struct snapshot_group *group = group_at(work, site, i);
-		const struct group_place *place = &work->places[site->groups[i]];
-		uint64_t sum = 0;
 
-		if (process && group->process != *process)
-			continue;
-		for (size_t j = 0; j < site->group_count; j++) {
-			const struct snapshot_group *other = group_at(work, site, j);
+		tallies[i] = (struct tally){
+		        .process = group->process,
+		        .kind = group->kind,
+		        .type = group->type,
+		        .entry_hash = work->places[site->groups[i]].entry_hash,
+		        .instances = group->instances,
+		        .slices = work->groups[site->groups[i]]->slices,
+		};
+	}
+	*ret_tallies = tallies;
+	return 0;
+}
 
-			if (other->type == group->type && other->kind == group->kind &&
-			    work->places[site->groups[j]].entry_hash == place->entry_hash &&
-			    (!process || other->process == *process))
-				sum += other->instances;
-		}
+/* One call of one entry and type is an instance; a site has as many as its largest such set of groups. */
+static uint64_t count_instances(const struct tally *tallies, size_t count)
+{
+	uint64_t most = 0, sum = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (i && compare_tallies(&tallies[i - 1], &tallies[i]))
+			sum = 0;
+		sum += tallies[i].instances;
 		if (sum > most)
 			most = sum;
 	}
 	return most;
 }
 
-static int compare_numbers(const void *a, const void *b)
+/* @return 0 or -ENOMEM; *ret_tests is how many different tests the site's handles were made in, *ret_list
+ * which ones, for free() */
+static int merge_tests(const struct sites_work *work, const struct site_work *site,
+                       struct group_test **ret_list, size_t *ret_tests)
 {
-	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
-
-	return left < right ? -1 : left > right;
-}
-
-/* @return 0 or -ENOMEM; *ret_tests is how many different tests the site's handles were made in */
-static int count_tests(const struct sites_work *work, const struct site_work *site, uint64_t *ret_tests)
-{
+	struct group_test *list;
 	size_t total = 0, at = 0;
-	uint32_t *tests;
 
-	*ret_tests = 0;
 	for (size_t i = 0; i < site->group_count; i++)
 		total += work->groups[site->groups[i]]->test_count;
-	if (!total)
-		return 0;
-	tests = calloc(total, sizeof(*tests));
-	if (!tests)
+	list = calloc(total + 1, sizeof(*list));
+	if (!list)
 		return -ENOMEM;
 	for (size_t i = 0; i < site->group_count; i++) {
 		const struct model_group *group = work->groups[site->groups[i]];
 
 		for (size_t j = 0; j < group->test_count; j++)
-			tests[at++] = group->tests[j].test.v;
+			list[at++] = group->tests[j];
 	}
-	qsort(tests, total, sizeof(*tests), compare_numbers);
-	for (size_t i = 0; i < total; i++)
-		*ret_tests += !i || tests[i] != tests[i - 1];
-	free(tests);
+	*ret_tests = group_tests_merge(list, total);
+	*ret_list = list;
 	return 0;
 }
 
 /* In the process where they are most: slices of different processes' lives are not occasions of one. */
-static void count_slices(const struct sites_work *work, const struct site_work *site,
+static void count_slices(const struct sites_work *work, const struct tally *tallies, size_t count,
                          struct occasions *occasions)
 {
-	for (size_t i = 0; i < site->group_count; i++) {
-		size_t process = group_at(work, site, i)->process;
+	for (size_t first = 0, end; first < count; first = end) {
 		uint32_t slices = 0;
-		uint64_t count;
+		uint64_t filled;
 
-		for (size_t j = 0; j < site->group_count; j++)
-			if (group_at(work, site, j)->process == process)
-				slices |= work->groups[site->groups[j]]->slices;
-		count = (uint64_t)__builtin_popcount(slices);
-		if (count > occasions->count)
-			occasions->count = count;
-		if (count >= OCCASIONS_LEAST && slices & LAST_SLICE &&
-		    count_instances(work, site, &process) >= work->min_count)
+		for (end = first; end < count && tallies[end].process == tallies[first].process; end++)
+			slices |= tallies[end].slices;
+		filled = (uint64_t)__builtin_popcount(slices);
+		if (filled > occasions->count)
+			occasions->count = filled;
+		if (filled >= OCCASIONS_LEAST && slices & LAST_SLICE &&
+		    count_instances(tallies + first, end - first) >= work->min_count)
 			occasions->repeated = true;
 	}
 }
@@ -115,16 +148,29 @@ static void count_slices(const struct sites_work *work, const struct site_work *
 int site_count_occasions(const struct sites_work *work, const struct site_work *site,
                          struct occasions *ret_occasions)
 {
-	struct occasions occasions = {.instances = count_instances(work, site, NULL)};
-	int error = count_tests(work, site, &occasions.count);
+	struct occasions occasions = {0};
+	struct group_test *tests;
+	struct tally *tallies;
+	size_t test_count;
+	int error = merge_tests(work, site, &tests, &test_count);
 
 	if (error)
 		return error;
-	occasions.tests = occasions.count > 0;
-	if (occasions.tests)
-		occasions.repeated = occasions.count >= OCCASIONS_LEAST;
-	else
-		count_slices(work, site, &occasions);
+	free(tests);
+	error = list_tallies(work, site, &tallies);
+	if (error)
+		return error;
+	qsort(tallies, site->group_count, sizeof(*tallies), compare_tallies);
+	occasions.instances = count_instances(tallies, site->group_count);
+	occasions.tests = test_count > 0;
+	if (occasions.tests) {
+		occasions.count = test_count;
+		occasions.repeated = test_count >= OCCASIONS_LEAST;
+	} else {
+		qsort(tallies, site->group_count, sizeof(*tallies), compare_tallies_in_processes);
+		count_slices(work, tallies, site->group_count, &occasions);
+	}
+	free(tallies);
 	*ret_occasions = occasions;
 	return 0;
 }
@@ -134,16 +180,27 @@ bool site_is_leak(const struct sites_work *work, const struct occasions *occasio
 	return occasions->instances >= work->min_count && occasions->repeated;
 }
 
-static int add_process(struct snapshot_site *site, size_t process, uint64_t count)
+static int compare_processes(const void *a, const void *b)
 {
-	for (size_t i = 0; i < site->process_count; i++) {
-		if (site->processes[i].process == process) {
-			site->processes[i].count += count;
-			return 0;
-		}
-	}
-	site->processes[site->process_count++] = (struct snapshot_site_process){process, count};
+	const struct snapshot_site_process *left = a, *right = b;
+
+	COMPARE(left->process, right->process);
 	return 0;
+}
+
+/* One entry a process, of one a group. @return how many */
+static size_t merge_processes(struct snapshot_site_process *processes, size_t count)
+{
+	size_t kept = 0;
+
+	qsort(processes, count, sizeof(*processes), compare_processes);
+	for (size_t i = 1; i < count; i++) {
+		if (processes[i].process == processes[kept].process)
+			processes[kept].count += processes[i].count;
+		else
+			processes[++kept] = processes[i];
+	}
+	return count ? kept + 1 : 0;
 }
 
 static void sum_up(const struct sites_work *work, const struct site_work *site, struct snapshot_site *out,
@@ -159,40 +216,36 @@ static void sum_up(const struct sites_work *work, const struct site_work *site, 
 			out->maps += group->count;
 		out->bytes += group->bytes;
 		*ret_never += group->released_never;
-		(void)add_process(out, group->process, group->count);
+		out->processes[i] = (struct snapshot_site_process){group->process, group->count};
 	}
+	out->process_count = merge_processes(out->processes, site->group_count);
 }
 
-/* Tests in order of first use; the same test of several groups is one. */
 static int list_tests(const struct sites_work *work, const struct site_work *site, struct snapshot_site *out)
 {
-	size_t total = 0;
+	struct group_test *tests;
+	size_t count;
+	int error = merge_tests(work, site, &tests, &count);
 
-	for (size_t i = 0; i < site->group_count; i++)
-		total += work->groups[site->groups[i]]->test_count;
-	out->tests = arena_alloc(work->snapshot->arena, total * sizeof(out->tests[0]));
+	if (error)
+		return error;
+	out->tests = arena_alloc(work->snapshot->arena, count * sizeof(out->tests[0]));
 	if (!out->tests)
-		return -ENOMEM;
-	for (size_t i = 0; i < site->group_count; i++) {
-		const struct model_group *group = work->groups[site->groups[i]];
+		error = -ENOMEM;
+	for (size_t i = 0; i < count && !error; i++) {
+		const char *name = work->model->tests[tests[i].test.v - 1]->name;
 
-		for (size_t j = 0; j < group->test_count; j++) {
-			const char *name = work->model->tests[group->tests[j].test.v - 1]->name;
-			size_t k = 0;
-
-			while (k < out->test_count && strcmp(out->tests[k].name, name))
-				k++;
-			if (k == out->test_count) {
-				out->tests[k].name = arena_strdup(work->snapshot->arena, name);
-				if (!out->tests[k].name)
-					return -ENOMEM;
-				out->test_count++;
-			}
-			out->tests[k].made += group->tests[j].made;
-			out->tests[k].outlived += group->tests[j].outlived;
-		}
+		out->tests[i] = (struct snapshot_site_test){
+		        .name = arena_strdup(work->snapshot->arena, name),
+		        .made = tests[i].made,
+		        .outlived = tests[i].outlived,
+		};
+		if (!out->tests[i].name)
+			error = -ENOMEM;
+		out->test_count = i + 1;
 	}
-	return 0;
+	free(tests);
+	return error;
 }
 
 static int compare_group_sizes(const void *a, const void *b, void *context)

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Chosen by: fs.nr_open's default; a table whose process claims more is cut there. */
-#define POINTS_CAPACITY_MAX (1U << 20)
 #define POINTS_CAPACITY_MIN 64
 
 int model_grow(void **array, size_t *capacity, size_t needed, size_t item_bytes)
@@ -146,6 +144,18 @@ bool points_release(struct model *model, struct fd_table *table, int fd)
 	table->closed++;
 	model->live_handles--;
 	return true;
+}
+
+void points_withdraw(struct model *model, struct fd_table *table, int fd)
+{
+	struct handle *handle = points_slot(table, fd)->handle;
+
+	if (handle->left_open)
+		handle->left_open->withdrawn = true;
+	model->counters.reconciled--;
+	(void)points_release(model, table, fd);
+	table->opened--;
+	table->closed--;
 }
 
 void points_release_range(struct model *model, struct fd_table *table, uint32_t first, uint32_t last)

@@ -15,6 +15,7 @@ struct handle {
 	char *target; /* what it refers to, NULL: not read */
 	uint32_t references;
 	uint16_t mode;
+	bool provisional;            /* found at the mark; see points_withdraw() */
 	bool blamed;                 /* made after following began, so that its process answers for it */
 	struct left_open *left_open; /* its entry in the maker's left-open set, NULL: not in it */
 };
@@ -25,11 +26,14 @@ struct point_slot {
 };
 
 #define POINTS_STANDARD 3
+/* Chosen by: fs.nr_open's default; a table whose process claims more is cut there. */
+#define POINTS_CAPACITY_MAX (1U << 20)
 
 struct fd_table {
 	uint64_t pointer;
 	uint64_t generation;
-	uint32_t holders; /* processes that live */
+	uint32_t holders;               /* processes that live */
+	const struct process *reporter; /* while a snapshot is made: the holder that stands for all */
 	struct point_slot *slots;
 	size_t capacity;
 	uint64_t live, peak, opened, closed;
@@ -37,7 +41,8 @@ struct fd_table {
 	/* Its own numbers, arriving in chunks. */
 	struct table_entry *numbers;
 	size_t number_count, number_capacity;
-	UT_hash_handle hh; /* by pointer */
+	bool numbers_begun; /* their first chunk was seen, and none was left out since */
+	UT_hash_handle hh;  /* by pointer */
 };
 
 /**
@@ -65,6 +70,13 @@ int points_put(struct model *model, struct fd_table *table, int fd, struct handl
 
 /** Releases a number. A free number is left as it is. @return whether it held something */
 bool points_release(struct model *model, struct fd_table *table, int fd);
+
+/**
+ * Takes back a number that was found at the mark: no process ever held it in a way that its events do not
+ * tell. Between a call's work and its event another thread's mark sees a number that is closed already, or
+ * whose maker has not told of it yet.
+ */
+void points_withdraw(struct model *model, struct fd_table *table, int fd);
 
 /** Releases numbers from first to last, both included. */
 void points_release_range(struct model *model, struct fd_table *table, uint32_t first, uint32_t last);

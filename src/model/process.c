@@ -48,6 +48,9 @@ static void give_table(struct model *model, struct process *process, struct fd_t
 
 static void give_space(struct model *model, struct process *process, struct address_space *space)
 {
+	/* Others may go on holding it, and what it holds is in this process's set. */
+	if (process->space && process->space != space && process->left_open_count)
+		ranges_forget_left_open(process->space);
 	space->holders++;
 	ranges_space_release(model, process->space);
 	process->space = space;
@@ -84,26 +87,39 @@ int process_space(struct model *model, struct process *process, uint64_t pointer
 	return 0;
 }
 
+static void set_parent(struct process *child, struct process *parent)
+{
+	if (child->parent)
+		child->parent->child_count--;
+	child->parent = parent;
+	if (parent)
+		parent->child_count++;
+}
+
 /* Children point to their parent while it lives, to find the test that it runs. */
 static void orphan_children(struct model *model, struct process *parent)
 {
 	struct process *child, *next;
 
+	if (!parent->child_count)
+		return;
 	HASH_ITER (hh, model->living, child, next) {
 		if (child->parent != parent)
 			continue;
 		if (!child->announces_tests && !child->test.v)
 			child->test = process_current_test(parent);
-		child->parent = parent->parent;
+		set_parent(child, parent->parent);
 	}
 }
 
 static int end(struct model *model, struct process *process, uint64_t time_ns)
 {
 	uint64_t until = process->mark ? process->mark_ns : time_ns;
-	int error = left_open_take(model, process);
+	int error = left_open_take(model, process, LEFT_OPEN_SHARED_LATER);
 
 	keep_counts(process);
+	/* 0 is kept for those that live. */
+	process->ended_ns = time_ns ? time_ns : 1;
 	if (!error && model->group_count >= MODEL_GROUPS_MAX) {
 		model->counters.over_maximum += process->left_open_count;
 	} else if (!error) {
@@ -111,9 +127,9 @@ static int end(struct model *model, struct process *process, uint64_t time_ns)
 		model->group_count += process->groups.count;
 	}
 	left_open_clear(process);
-	process->ended_ns = time_ns;
 	HASH_DEL(model->living, process);
 	orphan_children(model, process);
+	set_parent(process, NULL);
 	points_table_release(model, process->table);
 	ranges_space_release(model, process->space);
 	process->table = NULL;
@@ -214,7 +230,7 @@ int process_forked(struct model *model, struct process *parent, const struct eve
 		return error == -ENOSPC ? 0 : error;
 	memcpy(child->comm, event->comm, sizeof(child->comm));
 	child->fd_limit = event->fd_limit;
-	child->parent = parent;
+	set_parent(child, parent);
 	error = copy_description(child, parent);
 	if (error)
 		return error;
@@ -228,8 +244,8 @@ int process_forked(struct model *model, struct process *parent, const struct eve
 	return inherit_space(model, child, parent, event);
 }
 
-/* The kernel gave the process a copy of its table (fs/file.c, dup_fd): the same numbers, which it did not make
- * in this table, until the table's own numbers say which of them are there. */
+/* The kernel gave the process a copy of its table (fs/file.c, dup_fd): the same numbers, for which whoever
+ * goes on holding the table answers, until the table's own numbers say which of them are there. */
 static int copy_table(struct model *model, struct process *process, uint64_t pointer)
 {
 	struct fd_table *shared = process->table, *table;
@@ -246,7 +262,10 @@ static int copy_table(struct model *model, struct process *process, uint64_t poi
 		if (!handle)
 			continue;
 		handle->references++;
-		error = points_put(model, table, (int)fd, handle, true);
+		error = points_put(model, table, (int)fd, handle,
+		                   shared->slots[fd].inherited || shared->holders > 1);
+		if (error == -ENOSPC)
+			error = 0;
 	}
 	points_table_release(model, shared);
 	return error;
@@ -298,12 +317,13 @@ int process_marked(struct model *model, struct process *process, const struct ev
 	process->mark_ns = event->header.time_ns;
 	process->vmas = event->vmas;
 	process->fd_limit = event->fd_limit;
-	return left_open_take(model, process);
+	return left_open_take(model, process, LEFT_OPEN_SHARED_LATER);
 }
 
 int process_exited(struct model *model, struct process *process, const struct event_process_exited *event)
 {
 	process->status = event->status;
+	process->status_known = true;
 	process->fd_limit = event->fd_limit;
 	return end(model, process, event->header.time_ns);
 }
@@ -358,6 +378,10 @@ static int apply_numbers(struct model *model, struct process *process, struct fd
 			next++;
 		if (!slot->handle || (next < table->number_count && (size_t)table->numbers[next].fd == fd))
 			continue;
+		if (slot->handle->provisional && cause == TABLE_EXITED) {
+			points_withdraw(model, table, (int)fd);
+			continue;
+		}
 		/* exec closes by close-on-exec, unshare drops: elsewhere the kernel does not have what we
 		 * have. */
 		if (cause == TABLE_EXITED)
@@ -370,6 +394,12 @@ static int apply_numbers(struct model *model, struct process *process, struct fd
 
 		if (slot && slot->handle && slot->handle->file == entry->file)
 			continue;
+		if (slot && slot->handle && cause == TABLE_EXITED) {
+			if (slot->handle->provisional)
+				points_withdraw(model, table, entry->fd);
+			else
+				model->counters.drift++;
+		}
 		if (cause == TABLE_FORKED)
 			error = put_forked(model, process, table, entry);
 		else
@@ -384,34 +414,59 @@ static int apply_numbers(struct model *model, struct process *process, struct fd
 	return error;
 }
 
+/* A chunk of a table's own numbers. @return 0 or -ENOMEM; the table's numbers_begun says whether they are
+ * whole */
+static int collect_numbers(struct model *model, struct fd_table *table,
+                           const struct event_table_numbers *event)
+{
+	int error;
+
+	if (event->first) {
+		table->numbers_begun = true;
+		table->number_count = 0;
+	}
+	if (table->numbers_begun && table->number_count + event->count > POINTS_CAPACITY_MAX) {
+		table->numbers_begun = false;
+		model->counters.over_maximum++;
+	}
+	if (!table->numbers_begun)
+		return 0;
+	error = model_grow((void **)&table->numbers, &table->number_capacity,
+	                   table->number_count + event->count, sizeof(table->numbers[0]));
+	if (error) {
+		table->numbers_begun = false;
+		return error;
+	}
+	/* count 0: an empty table */
+	if (event->count)
+		memcpy(table->numbers + table->number_count, event->entries,
+		       event->count * sizeof(event->entries[0]));
+	table->number_count += event->count;
+	return 0;
+}
+
 int process_table_numbers(struct model *model, struct process *process,
                           const struct event_table_numbers *event)
 {
 	struct fd_table *table;
 	int error = 0;
 
-	if (event->cause == TABLE_UNSHARED && event->first && !points_table_find(model, event->table))
+	if (event->cause == TABLE_UNSHARED && event->first && process->table &&
+	    process->table->pointer != event->table)
 		error = copy_table(model, process, event->table);
 	if (!error)
 		error = process_table(model, process, event->table, &table);
-	if (error)
+	if (!error)
+		error = collect_numbers(model, table, event);
+	if (error || !event->last)
 		return error;
-	if (event->first)
-		table->number_count = 0;
-	error = model_grow((void **)&table->numbers, &table->number_capacity,
-	                   table->number_count + event->count, sizeof(table->numbers[0]));
-	if (error)
-		return error;
-	memcpy(table->numbers + table->number_count, event->entries,
-	       event->count * sizeof(event->entries[0]));
-	table->number_count += event->count;
-	if (!event->last)
-		return 0;
-	/* Of a table that other processes go on using, the numbers are no final truth. */
-	if (event->cause != TABLE_EXITED || table->holders == 1)
+	/* Another process goes on using it: its numbers were read while that one made and released. Numbers
+	 * whose beginning was lost are no table; the loss is counted where it happened. */
+	if (table->numbers_begun && (event->cause != TABLE_EXITED || table->holders == 1))
 		error = apply_numbers(model, process, table, event->cause);
 	free(table->numbers);
 	table->numbers = NULL;
 	table->number_count = table->number_capacity = 0;
+	table->numbers_begun = false;
 	return error;
 }

@@ -6,54 +6,27 @@
 #include <errno.h>
 #include <stdlib.h>
 
-RB_HEAD(range_tree, range);
-
-struct range_set {
-	struct range_tree tree;
-	uint32_t references; /* spaces that share it */
-	uint64_t count, bytes;
-};
+#include "model/range_set.h"
 
 /* Pieces that a thread's call took out, until it is known whether the call came through. */
 struct transit {
 	uint32_t thread_id;
-	struct range_tree pieces;
-	struct transit *next;
+	bool moving; /* by mremap, else unmapped */
+	uint64_t start, end;
+	struct range *pieces; /* in order */
+	UT_hash_handle hh;    /* by thread; the one whose call is longest ago comes first */
 };
 
-static int compare_ranges(const struct range *a, const struct range *b)
-{
-	return a->start < b->start ? -1 : a->start > b->start;
-}
-
-RB_GENERATE_INTERNAL(range_tree, range, node, compare_ranges, static __attribute__((unused)))
-
-static void free_pieces(struct range_tree *pieces)
-{
-	struct range *range, *next;
-
-	RB_FOREACH_SAFE (range, range_tree, pieces, next) {
-		RB_REMOVE(range_tree, pieces, range);
-		free(range);
-	}
-}
-
-static void set_release(struct model *model, struct range_set *set)
-{
-	if (!set || --set->references)
-		return;
-	model->live_handles -= set->count;
-	free_pieces(&set->tree);
-	free(set);
-}
+/* Chosen by: more threads than wait in mremap or munmap of one process at once. */
+#define TRANSITS_MAX 256
 
 static void transits_free(struct address_space *space)
 {
-	while (space->transits) {
-		struct transit *transit = space->transits;
+	struct transit *transit, *next;
 
-		space->transits = transit->next;
-		free_pieces(&transit->pieces);
+	HASH_ITER (hh, space->transits, transit, next) {
+		HASH_DEL(space->transits, transit);
+		range_set_free_pieces(transit->pieces);
 		free(transit);
 	}
 }
@@ -62,16 +35,14 @@ int ranges_space_new(struct model *model, uint64_t pointer, struct address_space
 {
 	struct address_space *space = calloc(1, sizeof(*space)), *stale = ranges_space_find(model, pointer);
 
-	if (space)
-		space->ranges = calloc(1, sizeof(*space->ranges));
-	if (!space || !space->ranges) {
+	if (!space)
+		return -ENOMEM;
+	if (range_set_new(&space->ranges)) {
 		free(space);
 		return -ENOMEM;
 	}
 	if (stale)
 		HASH_DEL(model->spaces, stale);
-	RB_INIT(&space->ranges->tree);
-	space->ranges->references = 1;
 	space->pointer = pointer;
 	space->generation = ++model->next_generation;
 	HASH_ADD(hh, model->spaces, pointer, sizeof(space->pointer), space);
@@ -87,11 +58,18 @@ struct address_space *ranges_space_find(const struct model *model, uint64_t poin
 	return space;
 }
 
+static void note_peak(struct address_space *space)
+{
+	if (space->ranges->count > space->peak)
+		space->peak = space->ranges->count;
+}
+
 void ranges_space_copy(struct model *model, struct address_space *child, struct address_space *parent)
 {
-	set_release(model, child->ranges);
+	range_set_release(model, child->ranges);
 	child->ranges = parent->ranges;
 	child->ranges->references++;
+	note_peak(child);
 }
 
 void ranges_space_release(struct model *model, struct address_space *space)
@@ -101,7 +79,7 @@ void ranges_space_release(struct model *model, struct address_space *space)
 	if (ranges_space_find(model, space->pointer) == space)
 		HASH_DEL(model->spaces, space);
 	transits_free(space);
-	set_release(model, space->ranges);
+	range_set_release(model, space->ranges);
 	free(space);
 }
 
@@ -115,130 +93,51 @@ uint64_t ranges_bytes(const struct address_space *space)
 	return space->ranges->bytes;
 }
 
-static void set_insert(struct model *model, struct range_set *set, struct range *range)
-{
-	RB_INSERT(range_tree, &set->tree, range);
-	set->count++;
-	set->bytes += range->end - range->start;
-	model->live_handles++;
-}
-
-static void set_remove(struct model *model, struct range_set *set, struct range *range)
-{
-	RB_REMOVE(range_tree, &set->tree, range);
-	set->count--;
-	set->bytes -= range->end - range->start;
-	model->live_handles--;
-}
-
 /* Before a change: a set that is shared with another space since a fork becomes this one's own. */
 static int own_set(struct model *model, struct address_space *space)
 {
-	struct range_set *shared = space->ranges, *own;
-	struct range *range;
+	struct range_set *shared = space->ranges;
+	int error;
 
 	if (shared->references == 1)
 		return 0;
-	own = calloc(1, sizeof(*own));
-	if (!own)
-		return -ENOMEM;
-	RB_INIT(&own->tree);
-	own->references = 1;
-	RB_FOREACH (range, range_tree, &shared->tree) {
-		struct range *copy = malloc(sizeof(*copy));
-
-		if (!copy) {
-			set_release(model, own);
-			return -ENOMEM;
-		}
-		*copy = *range;
-		/* The entry of a left-open set follows the ranges of the space in which they were made. */
-		if (copy->space_generation != space->generation)
-			copy->left_open = NULL;
-		else
-			range->left_open = NULL;
-		set_insert(model, own, copy);
-	}
-	shared->references--;
-	space->ranges = own;
-	return 0;
+	error = range_set_copy(model, shared, space->generation, &space->ranges);
+	if (!error)
+		shared->references--;
+	return error;
 }
 
-/* The lowest range that ends after the address. */
-static struct range *first_after(struct range_tree *tree, uint64_t address)
+/* What was mapped there is not there any more. */
+static void pieces_end(struct range *pieces)
 {
-	struct range *range = RB_ROOT(tree), *found = NULL;
-
-	while (range) {
-		if (range->end > address) {
-			found = range;
-			range = RB_LEFT(range, node);
-		} else {
-			range = RB_RIGHT(range, node);
-		}
-	}
-	return found;
+	for (struct range *range = pieces; range; range = range->next_piece)
+		range_set_note_released(range, range->end - range->start);
+	range_set_free_pieces(pieces);
 }
 
-/* Cuts what lies between start and end out of the set into `pieces`. */
-static int cut_out(struct model *model, struct range_set *set, uint64_t start, uint64_t end,
-                   struct range_tree *pieces)
+/* Releases whatever lies between start and end. */
+static int overlay(struct model *model, struct address_space *space, uint64_t start, uint64_t end)
 {
-	struct range *range;
+	struct range *overlaid = NULL;
+	int error = own_set(model, space);
 
-	while ((range = first_after(&set->tree, start)) && range->start < end) {
-		struct range *before = NULL, *after = NULL;
-
-		if (range->start < start)
-			before = malloc(sizeof(*before));
-		if (range->end > end)
-			after = malloc(sizeof(*after));
-		if ((range->start < start && !before) || (range->end > end && !after)) {
-			free(before);
-			free(after);
-			return -ENOMEM;
-		}
-		set_remove(model, set, range);
-		if (before) {
-			*before = *range;
-			before->end = start;
-			set_insert(model, set, before);
-			range->file_offset += start - range->start;
-			range->start = start;
-		}
-		if (after) {
-			*after = *range;
-			after->start = end;
-			after->file_offset += end - range->start;
-			set_insert(model, set, after);
-			range->end = end;
-		}
-		RB_INSERT(range_tree, pieces, range);
-	}
-	return 0;
-}
-
-static void note_released(struct range_tree *pieces)
-{
-	struct range *range;
-
-	RB_FOREACH (range, range_tree, pieces)
-		if (range->left_open)
-			range->left_open->released += range->end - range->start;
+	if (!error)
+		error = range_set_cut_out(model, space->ranges, start, end, &overlaid);
+	pieces_end(overlaid);
+	note_peak(space);
+	return error;
 }
 
 int ranges_map(struct model *model, struct address_space *space, const struct range *range)
 {
-	struct range_tree overlaid = RB_INITIALIZER(&overlaid);
 	struct range *copy;
-	int error = own_set(model, space);
+	int error;
 
-	if (!error)
-		error = cut_out(model, space->ranges, range->start, range->end, &overlaid);
+	if (range->start >= range->end)
+		return 0;
+	error = overlay(model, space, range->start, range->end);
 	if (error)
 		return error;
-	note_released(&overlaid);
-	free_pieces(&overlaid);
 	if (model->live_handles >= MODEL_HANDLES_MAX) {
 		model->counters.over_maximum++;
 		return -ENOSPC;
@@ -249,156 +148,222 @@ int ranges_map(struct model *model, struct address_space *space, const struct ra
 	*copy = *range;
 	copy->space_generation = space->generation;
 	copy->left_open = NULL;
-	set_insert(model, space->ranges, copy);
-	if (space->ranges->count > space->peak)
-		space->peak = space->ranges->count;
+	range_set_insert(model, space->ranges, copy);
+	note_peak(space);
 	return 0;
 }
 
-static struct transit *transit_find(struct address_space *space, uint32_t thread_id)
+/* @return the thread's last call, where it is of that sort and range; NULL: it was not seen */
+static struct transit *transit_find(struct address_space *space, uint32_t thread_id, bool moving,
+                                    uint64_t start, uint64_t end)
 {
-	struct transit *transit = space->transits;
+	struct transit *transit;
 
-	while (transit && transit->thread_id != thread_id)
-		transit = transit->next;
-	return transit;
+	HASH_FIND(hh, space->transits, &thread_id, sizeof(thread_id), transit);
+	return transit && transit->moving == moving && transit->start == start && transit->end == end
+	               ? transit
+	               : NULL;
 }
 
 /* The thread's transit, emptied: its last call is known to have come through. */
-static int transit_begin(struct address_space *space, uint32_t thread_id, struct transit **ret_transit)
+static int transit_begin(struct model *model, struct address_space *space, uint32_t thread_id,
+                         struct transit **ret_transit)
 {
-	struct transit *transit = transit_find(space, thread_id);
+	struct transit *transit;
 
-	if (!transit) {
-		transit = calloc(1, sizeof(*transit));
+	HASH_FIND(hh, space->transits, &thread_id, sizeof(thread_id), transit);
+	if (!transit && HASH_COUNT(space->transits) >= TRANSITS_MAX) {
+		transit = space->transits;
+		/* A move whose end was not seen: what it moved is lost. */
+		model->counters.over_maximum += transit->moving && transit->pieces;
+	}
+	if (transit) {
+		HASH_DEL(space->transits, transit);
+		range_set_free_pieces(transit->pieces);
+	} else {
+		transit = malloc(sizeof(*transit));
 		if (!transit)
 			return -ENOMEM;
-		transit->thread_id = thread_id;
-		transit->next = space->transits;
-		space->transits = transit;
 	}
-	free_pieces(&transit->pieces);
+	*transit = (struct transit){.thread_id = thread_id};
+	HASH_ADD(hh, space->transits, thread_id, sizeof(transit->thread_id), transit);
 	*ret_transit = transit;
 	return 0;
+}
+
+static int take_out(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
+                    uint32_t thread_id, struct transit **ret_transit)
+{
+	int error = own_set(model, space);
+
+	if (!error)
+		error = transit_begin(model, space, thread_id, ret_transit);
+	if (error)
+		return error;
+	(*ret_transit)->start = start;
+	(*ret_transit)->end = end;
+	error = range_set_cut_out(model, space->ranges, start, end, &(*ret_transit)->pieces);
+	note_peak(space);
+	return error;
 }
 
 int ranges_move_begin(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
                       uint32_t thread_id)
 {
 	struct transit *transit;
-	int error = own_set(model, space);
+	int error = take_out(model, space, start, end, thread_id, &transit);
 
 	if (!error)
-		error = transit_begin(space, thread_id, &transit);
-	if (error)
-		return error;
-	return cut_out(model, space->ranges, start, end, &transit->pieces);
+		transit->moving = true;
+	return error;
 }
 
 int ranges_unmap(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
                  uint32_t thread_id)
 {
-	int error = ranges_move_begin(model, space, start, end, thread_id);
+	struct transit *transit;
+	struct range *range;
+	int error = take_out(model, space, start, end, thread_id, &transit);
 
-	if (!error)
-		note_released(&transit_find(space, thread_id)->pieces);
-	return error;
+	if (error)
+		return error;
+	for (range = transit->pieces; range; range = range->next_piece)
+		range_set_note_released(range, range->end - range->start);
+	return 0;
 }
 
 /* Puts a thread's pieces back, moved by a distance; addresses beyond `end` are not there any more. */
 static int put_back(struct model *model, struct address_space *space, struct transit *transit,
                     uint64_t distance, uint64_t end)
 {
-	struct range *range, *next;
+	struct range *range;
 	int error = own_set(model, space);
 
 	if (error)
 		return error;
-	RB_FOREACH_SAFE (range, range_tree, &transit->pieces, next) {
-		RB_REMOVE(range_tree, &transit->pieces, range);
+	while ((range = transit->pieces)) {
+		int failed = 0;
+
+		transit->pieces = range->next_piece;
 		range->start += distance;
 		range->end += distance;
-		if (range->start >= end) {
-			if (range->left_open)
-				range->left_open->released += range->end - range->start;
-			free(range);
-			continue;
+		range->cut_before &= !distance;
+		range->cut_after &= !distance;
+		if (range->end > end) {
+			uint64_t kept = range->start < end ? end : range->start;
+
+			range_set_note_released(range, range->end - kept);
+			range->end = kept;
+			range->cut_after = false;
 		}
-		if (range->end > end)
-			range->end = end;
-		set_insert(model, space->ranges, range);
+		if (range->start < range->end)
+			failed = range_set_put_back(model, space->ranges, range);
+		else
+			free(range);
+		error = failed ? failed : error;
 	}
-	return 0;
+	note_peak(space);
+	return error;
 }
 
-int ranges_unmap_failed(struct model *model, struct address_space *space, uint32_t thread_id)
+int ranges_unmap_failed(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
+                        uint32_t thread_id)
 {
-	struct transit *transit = transit_find(space, thread_id);
+	struct transit *transit = transit_find(space, thread_id, false, start, end);
 	struct range *range;
 
 	if (!transit)
 		return 0;
-	RB_FOREACH (range, range_tree, &transit->pieces)
+	for (range = transit->pieces; range; range = range->next_piece)
 		if (range->left_open)
 			range->left_open->released -= range->end - range->start;
 	return put_back(model, space, transit, 0, UINT64_MAX);
 }
 
+/* mremap(2) made a second mapping of what its old address holds; what was there stays. */
+static int duplicate(struct model *model, struct address_space *space, const struct event_map_moved *event,
+                     struct transit *transit, const struct maker *maker)
+{
+	struct range template = {
+	        .start = (uint64_t)event->result,
+	        .end = (uint64_t)event->result + event->new_length_bytes,
+	        .maker = *maker,
+	};
+	const struct range *source = transit ? transit->pieces : NULL;
+	int error, failed = 0;
+
+	if (!source)
+		source = range_set_first_after(space->ranges, event->old_address);
+	if (source && source->start <= event->old_address) {
+		template.file = source->file;
+		template.file_offset = source->file_offset + (event->old_address - source->start);
+		template.category = source->category;
+		template.maker.type = source->maker.type;
+	}
+	error = ranges_map(model, space, &template);
+	if (transit)
+		failed = put_back(model, space, transit, 0, UINT64_MAX);
+	return failed ? failed : error;
+}
+
 int ranges_move_end(struct model *model, struct address_space *space, const struct event_map_moved *event,
                     const struct maker *maker)
 {
-	struct transit *transit = transit_find(space, event->header.thread_id);
-	uint64_t start = (uint64_t)event->result, end = start + event->new_length_bytes, flags = event->flags;
-	struct range_tree overlaid = RB_INITIALIZER(&overlaid);
-	struct range *piece, template = {.start = start, .end = end, .maker = *maker};
-	/* include/uapi/linux/mman.h: MREMAP_DONTUNMAP keeps the old range, empty. */
-	bool keeps_old = flags & 4;
+	uint64_t old_end = event->old_address + event->old_length_bytes;
+	struct transit *transit =
+	        transit_find(space, event->header.thread_id, true, event->old_address, old_end);
+	uint64_t start = (uint64_t)event->result, end = start + event->new_length_bytes;
+	struct range *last;
+	bool known;
 	int error;
 
-	if (event->result < 0 && event->result >= -4095)
+	if (event->result < 0)
 		return transit ? put_back(model, space, transit, 0, UINT64_MAX) : 0;
-	piece = transit ? RB_MIN(range_tree, &transit->pieces) : NULL;
-	if (!event->old_length_bytes || keeps_old) {
-		/* A second mapping of what the first address holds. */
-		struct range *source = piece ? piece : first_after(&space->ranges->tree, event->old_address);
-
-		if (source) {
-			template.file = source->file;
-			template.file_offset = source->file_offset;
-			template.category = source->category;
-			template.maker.type = source->maker.type;
-		}
-		error = ranges_map(model, space, &template);
-		return !error && transit ? put_back(model, space, transit, 0, UINT64_MAX) : error;
-	}
-	error = own_set(model, space);
-	if (!error)
-		error = cut_out(model, space->ranges, start, end, &overlaid);
-	if (error)
+	/* include/uapi/linux/mman.h: MREMAP_DONTUNMAP keeps the old range, empty. */
+	if (!event->old_length_bytes || event->flags & 4)
+		return duplicate(model, space, event, transit, maker);
+	error = overlay(model, space, start, end);
+	known = transit && transit->pieces;
+	if (error || !known)
 		return error;
-	note_released(&overlaid);
-	free_pieces(&overlaid);
-	if (!piece)
-		return 0;
 	error = put_back(model, space, transit, start - event->old_address, end);
 	/* What grew belongs to the last piece. */
-	piece = error ? NULL : first_after(&space->ranges->tree, start + event->old_length_bytes - 1);
-	if (piece && piece->start < end && piece->end < end) {
-		space->ranges->bytes += end - piece->end;
-		piece->end = end;
+	last = error ? NULL : range_set_first_after(space->ranges, start + event->old_length_bytes - 1);
+	if (last && last->start < start + event->old_length_bytes && last->end < end) {
+		space->ranges->bytes += end - last->end;
+		last->end = end;
 	}
 	return error;
 }
 
+static bool is_own(const struct address_space *space, const struct range *range)
+{
+	return range->space_generation == space->generation;
+}
+
+/* A child that ends holds what its parent mapped, and most often nothing else. */
+static bool has_own(const struct address_space *space)
+{
+	struct range *range;
+
+	for (range = range_set_first(space->ranges); range; range = range_set_next(range))
+		if (is_own(space, range))
+			return true;
+	return false;
+}
+
 int ranges_visit(struct model *model, struct address_space *space, ranges_visit_fn visit, void *context)
 {
-	struct range *range, *next;
-	int error = own_set(model, space);
+	struct range *range;
+	int error;
 
+	if (!has_own(space))
+		return 0;
+	error = own_set(model, space);
 	if (error)
 		return error;
-	RB_FOREACH_SAFE (range, range_tree, &space->ranges->tree, next) {
-		error = visit(context, range);
+	for (range = range_set_first(space->ranges); range; range = range_set_next(range)) {
+		error = is_own(space, range) ? visit(context, range) : 0;
 		if (error)
 			return error;
 	}
@@ -407,11 +372,13 @@ int ranges_visit(struct model *model, struct address_space *space, ranges_visit_
 
 void ranges_forget_left_open(struct address_space *space)
 {
+	struct transit *transit, *next;
 	struct range *range;
 
-	RB_FOREACH (range, range_tree, &space->ranges->tree)
-		range->left_open = NULL;
-	for (struct transit *transit = space->transits; transit; transit = transit->next)
-		RB_FOREACH (range, range_tree, &transit->pieces)
+	for (range = range_set_first(space->ranges); range; range = range_set_next(range))
+		if (is_own(space, range))
+			range->left_open = NULL;
+	HASH_ITER (hh, space->transits, transit, next)
+		for (range = transit->pieces; range; range = range->next_piece)
 			range->left_open = NULL;
 }

@@ -18,6 +18,9 @@ struct range {
 	uint64_t space_generation; /* in which it was made: in another space it is inherited */
 	enum handle_category category;
 	struct left_open *left_open; /* NULL: not in a left-open set */
+	/* While in transit: a range that goes on below or above was cut at that side. */
+	bool cut_before, cut_after;
+	struct range *next_piece;
 	RB_ENTRY(range) node;
 };
 
@@ -27,8 +30,9 @@ struct address_space {
 	uint64_t pointer;
 	uint64_t generation;
 	uint32_t holders;
+	const struct process *reporter; /* while a snapshot is made: the holder that stands for all */
 	struct range_set *ranges;
-	struct transit *transits; /* ranges on their way, see below */
+	struct transit *transits; /* ranges on their way, see below; by thread */
 	uint64_t peak;
 	UT_hash_handle hh; /* by pointer */
 };
@@ -54,21 +58,26 @@ uint64_t ranges_bytes(const struct address_space *space);
 /**
  * Maps a range: what was mapped at its addresses before is released (MAP_FIXED; anywhere else the kernel gave
  * addresses that were free).
- * @param range copied; its start, end, maker, file, file_offset, category
+ * @param range copied; its start, end, maker, file, file_offset, category; of no bytes: nothing is mapped
  * @return 0; -ENOMEM; -ENOSPC: a maximum is reached
  */
 int ranges_map(struct model *model, struct address_space *space, const struct range *range);
 
 /**
  * Unmaps addresses: a range in their middle splits. The pieces are kept under the thread's id until its next
- * call that changes mappings, in case this one fails.
+ * call that changes mappings, in case this one fails; of at most 256 threads of a space.
  * @return 0, or -ENOMEM
  */
 int ranges_unmap(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
                  uint32_t thread_id);
 
-/** The thread's last ranges_unmap() failed: its pieces are there again. @return 0, or -ENOMEM */
-int ranges_unmap_failed(struct model *model, struct address_space *space, uint32_t thread_id);
+/**
+ * An unmapping failed. Where it is the thread's last ranges_unmap(), its pieces are there again, joined to
+ * what they were cut from; else nothing changes, as the kernel refused it before it looked at the mappings.
+ * @return 0, or -ENOMEM
+ */
+int ranges_unmap_failed(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
+                        uint32_t thread_id);
 
 /** mremap(2) began: the range is in transit, and nobody else's mapping is taken for it. @return 0, or -ENOMEM
  */
@@ -86,11 +95,17 @@ int ranges_move_end(struct model *model, struct address_space *space, const stru
 
 typedef int (*ranges_visit_fn)(void *context, struct range *range);
 
-/** Visits every range, lowest first; after it the ranges may be written to (a shared set is copied before).
- * @return 0, -ENOMEM, or what the visitor returned other than 0 */
+/**
+ * Visits the ranges that were made in this space, lowest first. The visitor may write to them: a set that is
+ * shared since a fork is copied before, where it has any.
+ * @return 0, -ENOMEM, or what the visitor returned other than 0
+ */
 int ranges_visit(struct model *model, struct address_space *space, ranges_visit_fn visit, void *context);
 
-/** No range is in a left-open set any more: its process is gone, and a child may go on sharing the ranges. */
+/**
+ * No range that was made in this space is in a left-open set any more: its process is gone, and a child may
+ * go on sharing the ranges. Those of a parent stay in the parent's.
+ */
 void ranges_forget_left_open(struct address_space *space);
 
 #endif

@@ -88,14 +88,19 @@ static void locate(const struct snapshot *snapshot, const struct snapshot_group 
 	ret_place->entry_hash = hash_entry(stack, at);
 }
 
+/* A place that no file is known of is told apart by its program or library. */
+static const char *module_of(const struct group_place *place)
+{
+	return place->location.file[0] ? "" : place->module;
+}
+
 static struct site_work *find_site(struct sites_work *work, const struct group_place *place)
 {
 	struct site_work *site;
 	char *key;
 
 	key = arena_printf(work->snapshot->arena, "%s%c%s%c%s%c%u", place->location.function, '\1',
-	                   place->location.file, '\1', place->location.file[0] ? "" : place->module, '\1',
-	                   place->location.line);
+	                   place->location.file, '\1', module_of(place), '\1', place->location.line);
 	if (!key)
 		return NULL;
 	HASH_FIND_STR(work->by_key, key, site);
@@ -140,28 +145,54 @@ static int compare_sites(const void *a, const void *b)
 		return left->bytes > right->bytes ? -1 : 1;
 	if (strcmp(left->location.file, right->location.file))
 		return strcmp(left->location.file, right->location.file);
-	return left->location.line < right->location.line ? -1 : left->location.line > right->location.line;
+	if (left->location.line != right->location.line)
+		return left->location.line < right->location.line ? -1 : 1;
+	return strcmp(left->id, right->id);
+}
+
+/* A site and what else its id is made of. */
+struct naming {
+	struct snapshot_site *site;
+	const char *module; /* "" where the location names a file */
+};
+
+static int compare_names(const struct naming *left, const struct naming *right)
+{
+	const struct snapshot_location *a = &left->site->location, *b = &right->site->location;
+	int order = strcmp(a->function, b->function);
+
+	if (!order)
+		order = strcmp(a->file, b->file);
+	if (!order)
+		order = strcmp(left->module, right->module);
+	return order ? order : !left->site->fds - !right->site->fds;
+}
+
+static int compare_namings(const void *a, const void *b)
+{
+	const struct naming *left = a, *right = b;
+	uint32_t left_line = left->site->location.line, right_line = right->site->location.line;
+	int order = compare_names(left, right);
+
+	return order ? order : left_line < right_line ? -1 : left_line > right_line;
 }
 
 /* Two sites of one function are told apart by their order, so that no line and no address is part of the id.
  */
-static int name_sites(struct snapshot *snapshot)
+static int name_sites(struct snapshot *snapshot, struct naming *namings)
 {
-	for (size_t i = 0; i < snapshot->site_count; i++) {
-		struct snapshot_site *site = &snapshot->sites[i];
-		uint64_t hash = hash_string(HASH_START, site->location.function);
-		unsigned int before = 0;
+	uint64_t before = 0;
 
+	qsort(namings, snapshot->site_count, sizeof(*namings), compare_namings);
+	for (size_t i = 0; i < snapshot->site_count; i++) {
+		struct snapshot_site *site = namings[i].site;
+		uint64_t hash = hash_string(HASH_START, site->location.function);
+
+		before = i && !compare_names(&namings[i - 1], &namings[i]) ? before + 1 : 0;
 		hash = hash_string(hash, site->location.file);
 		hash = hash_string(hash, site->fds ? "fd" : "map");
-		for (size_t j = 0; j < snapshot->site_count; j++) {
-			const struct snapshot_site *other = &snapshot->sites[j];
-
-			before += j != i && !site->fds == !other->fds &&
-			          !strcmp(other->location.function, site->location.function) &&
-			          !strcmp(other->location.file, site->location.file) &&
-			          other->location.line < site->location.line;
-		}
+		if (namings[i].module[0])
+			hash = hash_string(hash, namings[i].module);
 		hash ^= before * 0x9e3779b97f4a7c15ULL;
 		site->id = arena_printf(snapshot->arena, "%016llx", (unsigned long long)hash);
 		if (!site->id)
@@ -181,6 +212,7 @@ int sites_build(struct snapshot *snapshot, const struct model *model, const stru
 	struct sites_work work = {
 	        .snapshot = snapshot, .model = model, .groups = groups, .min_count = min_count};
 	struct site_work *site, *next;
+	struct naming *namings;
 	int error = 0;
 
 	work.places = calloc(snapshot->group_count + 1, sizeof(*work.places));
@@ -192,20 +224,26 @@ int sites_build(struct snapshot *snapshot, const struct model *model, const stru
 	if (!error)
 		error = sites_merge(&work);
 	snapshot->sites = arena_alloc(snapshot->arena, HASH_COUNT(work.by_key) * sizeof(snapshot->sites[0]));
-	if (!snapshot->sites)
+	namings = calloc(HASH_COUNT(work.by_key) + 1, sizeof(*namings));
+	if (!snapshot->sites || !namings)
 		error = -ENOMEM;
 	HASH_ITER (hh, work.by_key, site, next) {
 		if (!error)
 			error = site_finish(&work, site, &snapshot->sites[snapshot->site_count]);
 		if (!error)
-			snapshot->site_count++;
+			namings[snapshot->site_count] = (struct naming){
+			        &snapshot->sites[snapshot->site_count], module_of(&site->place)};
+		snapshot->site_count += !error;
 		HASH_DEL(work.by_key, site);
 		free(site->groups);
 		free(site->lines);
 	}
 	free(work.places);
+	if (!error)
+		error = name_sites(snapshot, namings);
+	free(namings);
 	if (error)
 		return error;
 	qsort(snapshot->sites, snapshot->site_count, sizeof(snapshot->sites[0]), compare_sites);
-	return name_sites(snapshot);
+	return 0;
 }

@@ -62,9 +62,17 @@ const char *shutdown_mark_name(enum shutdown_mark mark)
 
 const struct snapshot_stack *snapshot_find_stack(const struct snapshot *snapshot, uint64_t id)
 {
-	for (size_t i = 0; i < snapshot->stack_count; i++) {
-		if (snapshot->stacks[i].id == id)
-			return &snapshot->stacks[i];
+	size_t low = 0, high = snapshot->stack_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (snapshot->stacks[middle].id == id)
+			return &snapshot->stacks[middle];
+		if (snapshot->stacks[middle].id < id)
+			low = middle + 1;
+		else
+			high = middle;
 	}
 	return NULL;
 }

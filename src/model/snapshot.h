@@ -113,7 +113,7 @@ struct snapshot_site_test {
 struct snapshot_site {
 	const char *id; /* 16 hex digits */
 	enum verdict verdict;
-	struct snapshot_site_process *processes;
+	struct snapshot_site_process *processes; /* by index, ascending */
 	size_t process_count;
 	struct snapshot_location location;
 	struct snapshot_location *lines; /* where merged of several, else count 0 */
@@ -124,7 +124,7 @@ struct snapshot_site {
 	uint64_t instances;
 	uint64_t occasions;
 	bool occasions_are_tests;         /* else slices of the process's life */
-	struct snapshot_site_test *tests; /* in order of first use */
+	struct snapshot_site_test *tests; /* in the order in which they first ran */
 	size_t test_count;
 	double slope_per_s;
 	size_t *groups; /* indexes, largest first */
@@ -194,7 +194,7 @@ struct snapshot {
 	size_t site_count;
 	struct snapshot_group *groups;
 	size_t group_count;
-	struct snapshot_stack *stacks;
+	struct snapshot_stack *stacks; /* by id, ascending */
 	size_t stack_count;
 	struct snapshot_alert *alerts;
 	size_t alert_count;
@@ -215,7 +215,7 @@ const char *language_name(enum frame_language language);
 const char *shutdown_mark_name(enum shutdown_mark mark);
 
 /**
- * Finds a stack by id. Cost: the number of stacks.
+ * Finds a stack by id. Cost: the logarithm of the number of stacks.
  * @return the stack, or NULL: no stack was captured under that id
  */
 const struct snapshot_stack *snapshot_find_stack(const struct snapshot *snapshot, uint64_t id);

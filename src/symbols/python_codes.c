@@ -4,6 +4,7 @@
 #include "symbols/python_codes.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -15,6 +16,7 @@ struct python_code {
 	char *function, *file;
 	int32_t first_line;
 	uint32_t minor;
+	bool is_cut; /* the line table: not all of its bytes were sent */
 	UT_hash_handle hh;
 	uint32_t line_table_bytes;
 	uint8_t line_table[];
@@ -62,6 +64,26 @@ static struct python_code *find(const struct python_codes *codes, uint64_t id)
 	return code;
 }
 
+/* The last entry of a location table that was cut may be half there (an entry begins where bit 7 is set). */
+static uint32_t whole_entries(const uint8_t *table, uint32_t bytes)
+{
+	while (bytes && !(table[bytes - 1] & 128))
+		bytes--;
+	return bytes ? bytes - 1 : 0;
+}
+
+/* Up to 3.9 the last pair's line holds to the end of the code, so one that was cut would say a wrong line. */
+static bool is_behind_cut(const struct python_code *code, int32_t offset)
+{
+	int64_t end = 0;
+
+	if (!code->is_cut || code->minor > 9)
+		return false;
+	for (uint32_t i = 0; i + 1 < code->line_table_bytes; i += 2)
+		end += code->line_table[i];
+	return offset >= end;
+}
+
 int python_codes_add(struct python_codes *codes, const struct event_python_code *event)
 {
 	uint32_t sent = event->header.size_bytes - offsetof(struct event_python_code, line_table);
@@ -80,6 +102,9 @@ int python_codes_add(struct python_codes *codes, const struct event_python_code 
 	code->id = event->id;
 	code->first_line = event->first_line;
 	code->minor = event->minor_version;
+	code->is_cut = bytes < event->line_table_bytes || event->faults & PYTHON_CODE_FAULT_LINE_TABLE;
+	if (code->is_cut && code->minor >= 11)
+		bytes = whole_entries(event->line_table, bytes);
 	code->line_table_bytes = bytes;
 	memcpy(code->line_table, event->line_table, bytes);
 	code->file = event->faults & PYTHON_CODE_FAULT_FILENAME
@@ -107,9 +132,10 @@ int python_codes_name(const struct python_codes *codes, uint64_t id, int32_t off
 		return -ENOENT;
 	ret_name->function = code->function;
 	ret_name->file = code->file;
-	ret_name->line = code->line_table_bytes
-	                         ? python_line_find(code->minor, code->first_line, code->line_table,
-	                                            code->line_table_bytes, offset)
-	                         : 0;
+	/* Code of one line has an empty table up to 3.9. */
+	ret_name->line = is_behind_cut(code, offset)
+	                         ? 0
+	                         : python_line_find(code->minor, code->first_line, code->line_table,
+	                                            code->line_table_bytes, offset);
 	return 0;
 }

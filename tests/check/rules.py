@@ -6,11 +6,12 @@ problem, "FILE:LINE: rule: what is wrong", and status 1; nothing and 0 where the
 Trust: the tree is the repository's own. A tool that is missing is a problem: no rule is left out in silence.
 """
 
+import io
 import os
 import re
-import shutil
 import subprocess
 import sys
+import tokenize
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 
@@ -105,9 +106,8 @@ _NOT_FORMATTED = re.compile(r"^([^:\n]+):(\d+):\d+: error: code should be clang-
 def check_layout(tree):
     """C is laid out as clang-format lays it out (`make format`); tables are at most 110 columns wide."""
     files = tree.find(".c", ".h")
-    tool = shutil.which("clang-format-14") or "clang-format"
     if files:
-        status, said = run(tree, [tool, "--dry-run", "--Werror", *files])
+        status, said = run(tree, ["clang-format-14", "--dry-run", "--Werror", *files])
         places = set(_NOT_FORMATTED.findall(said))
         for path, line in places:
             yield Problem(path, int(line), "layout", "is not as clang-format has it (make format)")
@@ -302,6 +302,15 @@ def check_marks(tree):
                 yield Problem(path, number, "marks", "%s: do it, or write an issue" % found.group())
 
 
+def _lines_indented_by_tabs(text):
+    """The lines of Python that a tab indents; a string may hold what it likes."""
+    try:
+        return [token.start[0] for token in tokenize.generate_tokens(io.StringIO(text).readline)
+                if token.type == tokenize.INDENT and "\t" in token.string]
+    except (tokenize.TokenError, SyntaxError):  # which check_scripts() tells
+        return []
+
+
 def check_space(tree):
     """No white space at a line's end, the tabs where .editorconfig has them, a newline at the end, UTF-8."""
     for path in tree.files:
@@ -315,7 +324,10 @@ def check_space(tree):
         for number, line in enumerate(text.split("\n"), 1):
             if line.rstrip() != line.rstrip("\r"):
                 yield Problem(path, number, "space", "ends in white space")
-            if "\t" in line and path.endswith((".py", ".md", ".json", ".yml", ".yaml")):
+            if "\t" in line and path.endswith((".md", ".json", ".yml", ".yaml")):
+                yield Problem(path, number, "space", "has a tab")
+        if path.endswith(".py"):
+            for number in _lines_indented_by_tabs(text):
                 yield Problem(path, number, "space", "has a tab")
 
 

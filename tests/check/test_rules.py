@@ -380,7 +380,3 @@ def test_a_missing_tool_is_a_problem(tmp_path):
     for rule, tool in (("layout", "clang-format"), ("headers", "clang-14"), ("headers", "gcc"),
                        ("scripts", "sh")):
         assert [line for line in lines if ": %s: " % rule in line and tool in line], (rule, tool, lines)
-
-
-def test_this_repository_keeps_them():
-    assert check(ROOT) == (0, [])

@@ -367,6 +367,8 @@ Test(launch, signals_are_as_leftopen_found_them)
 		sscanf(line, "SigCgt: %llx", &caught);
 	}
 	fclose(file);
+	/* Below make: glibc's posix_spawn leaves its own two, 32 and 33, ignored in what it starts. */
+	ignored &= ~(3ULL << 31);
 	cr_assert_eq(blocked, 1ULL << (SIGUSR2 - 1), "%llx", blocked);
 	cr_assert_eq(ignored, 1ULL << (SIGHUP - 1), "%llx", ignored);
 	cr_assert_eq(caught, 0, "%llx", caught);

@@ -23,21 +23,23 @@
 
 /* A system call made by the function that this stands in: libc's wrappers keep no frame pointer, and the
  * frame of who called them would be missing in a stack by frame pointers. */
-#define KERNEL_CALL(number, a, b, c, d, e, f)                                                           \
-	({                                                                                              \
-		/* First all of them: a call among the arguments would use the registers. */            \
-		long a_ = (long)(a), b_ = (long)(b), c_ = (long)(c), d_ = (long)(d), e_ = (long)(e),    \
-		     f_ = (long)(f);                                                                    \
-		register long r10_ __asm__("r10") = d_;                                                 \
-		register long r8_ __asm__("r8") = e_;                                                   \
-		register long r9_ __asm__("r9") = f_;                                                   \
-		long result_;                                                                           \
-		__asm__ volatile("syscall"                                                              \
-		                 : "=a"(result_)                                                        \
-		                 : "a"((long)(number)), "D"(a_), "S"(b_), "d"(c_), "r"(r10_), "r"(r8_), \
-		                   "r"(r9_)                                                             \
-		                 : "rcx", "r11", "memory");                                             \
-		result_;                                                                                \
+#define KERNEL_CALL(number, a, b, c, d, e, f)                                                             \
+	({                                                                                                \
+		/* Frame pointers reach the caller only where this function has set up its own before. */ \
+		__asm__ volatile("" ::"r"(__builtin_frame_address(0)));                                   \
+		/* First all of them: a call among the arguments would use the registers. */              \
+		long a_ = (long)(a), b_ = (long)(b), c_ = (long)(c), d_ = (long)(d), e_ = (long)(e),      \
+		     f_ = (long)(f);                                                                      \
+		register long r10_ __asm__("r10") = d_;                                                   \
+		register long r8_ __asm__("r8") = e_;                                                     \
+		register long r9_ __asm__("r9") = f_;                                                     \
+		long result_;                                                                             \
+		__asm__ volatile("syscall"                                                                \
+		                 : "=a"(result_)                                                          \
+		                 : "a"((long)(number)), "D"(a_), "S"(b_), "d"(c_), "r"(r10_), "r"(r8_),   \
+		                   "r"(r9_)                                                               \
+		                 : "rcx", "r11", "memory");                                               \
+		result_;                                                                                  \
 	})
 #define KERNEL_CALL4(number, a, b, c, d) KERNEL_CALL(number, a, b, c, d, 0, 0)
 

@@ -1,0 +1,118 @@
+"""Every call that makes a descriptor, and every way to release one, against what the processes read in /proc."""
+
+import pytest
+
+import leftopen
+import truth
+
+MAKERS = [
+    "open", "openat", "openat2", "creat", "dup", "dup2", "dup3", "fcntl_dupfd", "fcntl_dupfd_cloexec", "socket",
+    "socketpair", "accept", "accept4", "pipe", "pipe2", "eventfd", "eventfd2", "epoll_create", "epoll_create1",
+    "memfd_create"]
+
+# What each case leaves, so that a workload that lost its way is noticed: numbers begin at 3.
+RELEASES = {
+    "release_by_close": [],
+    "number_used_again": [3],
+    "release_by_close_range": [],
+    "release_middle_by_close_range": [3, 4, 5, 10, 11, 12],
+    "release_by_close_range_to_the_end": [],
+    "close_range_cloexec_keeps": [3, 4],
+    "close_range_unshare_alone": [5],
+    "close_range_unshare_shared": [3, 4],
+    "close_range_unshare_child": [3],
+    "close_range_refused": [3, 4],
+    "release_by_dup2_over_it": [],
+    "replaced_by_dup2_and_dup3": [3, 4, 5],
+    "calls_that_fail_release_nothing": [3],
+    "calls_that_fail_make_nothing": [],
+    "release_by_exec": [],
+    "failed_exec_releases_nothing": [3],
+    "release_by_libc": [],
+}
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("descriptors")
+    result = leftopen.run(leftopen.workload("descriptors"), str(folder), options=["--samples", "0"])
+    assert result.status == 0, result.stderr
+    return folder, truth.Truth(result.stdout), result.report
+
+
+def group_of_maker(report, maker):
+    """Return the only group whose stack begins in the maker's function."""
+    found = [group for group in report["groups"] if group["kind"] == "fd" and group["stack"] in report["stacks"]
+             and report["stacks"][group["stack"]]["frames"][0]["function"] == maker]
+    assert len(found) == 1, "%d groups of %s" % (len(found), maker)
+    return found[0]
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_each_maker_is_there_once(followed, maker):
+    _, told, report = followed
+    line = told.line("leave_" + maker)
+    group = group_of_maker(report, "leave_" + maker)
+    assert (group["type"], group["origin"]) == (line["type"], line["origin"])
+    assert [sample["fd"] for sample in group["samples"]] == line["numbers"]
+    assert group["instances"] == 1
+    assert group["released"] == {"never": len(line["numbers"]), "at_shutdown": 0}
+    assert {sample["tid"] for sample in group["samples"]} == {line["pid"]}
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_each_maker_is_a_finding_at_its_function(followed, maker):
+    _, told, report = followed
+    found = [site for site in report["sites"] if site["location"]["function"] == "leave_" + maker]
+    assert [(site["verdict"], site["fds"]) for site in found] == [
+        ("left-open", len(told.line("leave_" + maker)["numbers"]))]
+    assert found[0]["location"]["file"].endswith("descriptors.c") and found[0]["location"]["line"] > 0
+
+
+def test_every_maker_of_the_table_is_tested(followed):
+    _, told, report = followed
+    with open(leftopen.SOURCE + "/include/handle_kinds.def", encoding="utf-8") as table:
+        rows = [line.split("(")[1].rstrip(")\n").split(", ") for line in table if line.startswith("HANDLE_ORIGIN(")]
+    origins = {name.strip('"') for _, kind, name, _ in rows if kind == "FD"} - {"unseen", "inherited"}
+    assert origins == {group["origin"] for group in truth.groups_of(report, "fd", told.pid("makers"))}
+
+
+def test_targets(followed):
+    folder, told, report = followed
+    targets = {maker: [sample["target"] for sample in group_of_maker(report, "leave_" + maker)["samples"]]
+               for maker in MAKERS}
+    for maker in ("open", "openat", "openat2", "creat"):
+        assert targets[maker] == [str(folder / maker)]
+    for maker in ("dup", "dup2", "dup3", "fcntl_dupfd", "fcntl_dupfd_cloexec", "eventfd", "eventfd2"):
+        assert targets[maker] == ["[eventfd]"]
+    for maker in ("socketpair", "accept", "accept4"):
+        assert set(targets[maker]) == {"unix"}
+    assert targets["socket"] == ["udp 0.0.0.0:0"]
+    assert targets["pipe"] == targets["pipe2"] == ["pipe", "pipe"]
+    assert targets["epoll_create"] == targets["epoll_create1"] == ["[eventpoll]"]
+    assert targets["memfd_create"] == ["memfd:kept"]
+
+
+def test_the_makers_process_holds_what_it_read(followed):
+    _, told, report = followed
+    truth.assert_descriptors(report, told.line("makers"))
+    assert len(told.line("makers")["fds"]) == len(MAKERS) + 3
+
+
+@pytest.mark.parametrize("case", RELEASES)
+def test_each_way_to_release(followed, case):
+    _, told, report = followed
+    line = told.line(case)
+    assert sorted(map(int, line["fds"])) == RELEASES[case]
+    truth.assert_descriptors(report, line)
+    assert truth.process_of(report, line["pid"])["fds"]["live"] == line["held"]
+
+
+def test_nothing_else_and_nothing_unseen(followed):
+    _, told, report = followed
+    assert {line["label"] for line in told.tellers} == {"makers", *RELEASES}
+    assert len(report["processes"]) == len({line["pid"] for line in told.tellers})
+    assert sum(group["count"] for group in truth.groups_of(report, "fd")) == sum(
+        len(line["fds"]) for line in told.tellers)
+    assert report["completeness"]["reconciled"] == 0
+    assert report["completeness"]["drift"] == 0

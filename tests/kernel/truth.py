@@ -1,0 +1,126 @@
+"""What workloads tell of themselves (workloads/truth.h), and reports held against it."""
+
+import json
+
+
+class Truth:
+    """The JSON lines of a workload: `lines` in order, `tellers` those that tell what a process held at its end."""
+
+    def __init__(self, stdout):
+        self.lines = [json.loads(line) for line in stdout.decode().splitlines()]
+        self.tellers = [line for line in self.lines if "fds" in line]
+
+    def line(self, label):
+        """Return the only line of that label."""
+        found = [line for line in self.lines if line["label"] == label]
+        assert len(found) == 1, "%d lines of %s" % (len(found), label)
+        return found[0]
+
+    def pid(self, label):
+        """Return the process that told that line."""
+        return self.line(label)["pid"]
+
+
+def process_of(report, pid):
+    """Return the report's only process of that id."""
+    found = [process for process in report["processes"] if process["pid"] == pid]
+    assert len(found) == 1, "%d processes %d" % (len(found), pid)
+    return found[0]
+
+
+def groups_of(report, kind, pid=None):
+    """Return the groups of that kind, of one process or of all; each must agree with its own samples."""
+    groups = [group for group in report["groups"] if group["kind"] == kind and pid in (None, group["pid"])]
+    for group in groups:
+        assert group["count"] == len(group["samples"]) == sum(group["released"].values())
+        assert report["processes"][group["process"]]["pid"] == group["pid"]
+        assert group["bytes"] == sum(sample["bytes"] for sample in group["samples"])
+    return groups
+
+
+def target_of_link(link):
+    """Return the target as reports name it, of what readlink says of /proc/self/fd/N.
+
+    A deleted file is named without the remark; of nameless things the number of the inode is not shown.
+    """
+    link = link[:-len(" (deleted)")] if link.endswith(" (deleted)") else link
+    if link.startswith("/memfd:"):
+        return link[1:]
+    if link.startswith("anon_inode:"):
+        return link[len("anon_inode:"):]
+    return link.split(":[")[0]
+
+
+def left_open_descriptors(report, pid):
+    """Return {number: target} of what the report says that the process left open."""
+    held = {}
+    for group in groups_of(report, "fd", pid):
+        for sample in group["samples"]:
+            assert sample["fd"] not in held, "number %d twice" % sample["fd"]
+            # What a socket is connected to is more than readlink tells.
+            held[sample["fd"]] = "socket" if group["type"] == "socket" else sample["target"]
+    return held
+
+
+def assert_descriptors(report, teller):
+    """The report has for that process exactly what it told: each number once, with its target."""
+    told = {int(fd): target_of_link(link) for fd, link in teller["fds"].items()}
+    assert left_open_descriptors(report, teller["pid"]) == told, teller["label"]
+    assert all(group["origin"] != "unseen" for group in groups_of(report, "fd", teller["pid"])), teller["label"]
+
+
+def union(ranges):
+    """Return the ranges sorted, with those joined that touch or overlap."""
+    joined = []
+    for start, end in sorted(ranges):
+        if joined and start <= joined[-1][1]:
+            joined[-1][1] = max(joined[-1][1], end)
+        else:
+            joined.append([start, end])
+    return [tuple(pair) for pair in joined]
+
+
+def subtract(ranges, holes):
+    """Return what of the ranges lies in none of the holes."""
+    left = union(ranges)
+    for hole_start, hole_end in union(holes):
+        pieces = []
+        for start, end in left:
+            pieces += [(start, min(end, hole_start)), (max(start, hole_end), end)]
+        left = [(start, end) for start, end in pieces if start < end]
+    return left
+
+
+def size(ranges):
+    """Return the number of bytes in ranges that do not overlap."""
+    return sum(end - start for start, end in ranges)
+
+
+def made_by_calls(line):
+    """Return the ranges of a process that it made by system calls itself, of what it read in /proc/self/maps.
+
+    Left out is what execve(2) mapped (fs/binfmt_elf.c): the PT_LOAD segments of the program and of its loader in
+    whole pages, .bss included ("image", from the program headers that the kernel passed); the stack; [vdso], [vvar]
+    and [vvar_vclock]; [vsyscall], which is no mapping of the process. [heap] is brk's, which is not followed yet.
+    [uprobes] is the page that leftopen's own marks give to a process. A name in brackets is always the kernel's:
+    a mapping of a file has an absolute path.
+    """
+    mapped = [(start, end) for start, end, _, name in line["maps"] if not name.startswith("[")]
+    return subtract(mapped, line["image"])
+
+
+def left_open_ranges(report, pid):
+    """Return the addresses that the report says the process left mapped; no two of them overlap."""
+    ranges = [(int(sample["addr"], 16), int(sample["addr"], 16) + sample["bytes"])
+              for group in groups_of(report, "map", pid) for sample in group["samples"]]
+    joined = union(ranges)
+    assert size(joined) == sum(end - start for start, end in ranges), "ranges overlap"
+    return joined
+
+
+def assert_mappings(report, line):
+    """Addresses and bytes that the report has for that process are exactly those that it read."""
+    told = made_by_calls(line)
+    left = left_open_ranges(report, line["pid"])
+    assert left == told, (line["label"], "missing", subtract(told, left), "phantom", subtract(left, told))
+    assert process_of(report, line["pid"])["maps"]["bytes"] == size(told), line["label"]
