@@ -80,7 +80,7 @@ $(BUILD)/unit-tests: $(UNIT_OBJECTS) $(LIBRARY_OBJECTS)
 # The programs that the kernel tests run, one a file.
 WORKLOADS := $(patsubst tests/kernel/workloads/%.c,$(BUILD)/workloads/%,$(sort $(wildcard tests/kernel/workloads/*.c)))
 
-$(BUILD)/workloads/%: tests/kernel/workloads/%.c $(wildcard tests/kernel/workloads/*.h)
+$(BUILD)/workloads/%: tests/kernel/workloads/%.c
 	$(say) CC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fno-omit-frame-pointer -pthread -MMD -MP -o $@ $<

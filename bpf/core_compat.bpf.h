@@ -11,18 +11,44 @@
 
 /* A file's descriptor table is reached through files_struct.fdt, and fd[n] may
  * be NULL while the bit set already has n (fs/file.c, alloc_fd reserves before fd_install).
+ * @param files as bpf_get_current_task_btf() has it: the verifier knows its type, so that members are plain
+ * loads
  * @return the file, or NULL: the number is out of range or not installed */
 static __always_inline struct file *compat_table_file(struct files_struct *files, u32 fd)
 {
-	struct fdtable *table = BPF_CORE_READ(files, fdt);
-	struct file **array = BPF_CORE_READ(table, fd);
+	struct fdtable *table = files->fdt;
 	struct file *file = NULL;
 
-	if (fd >= BPF_CORE_READ(table, max_fds))
+	if (fd >= table->max_fds)
 		return NULL;
-	if (bpf_probe_read_kernel(&file, sizeof(file), array + fd))
+	if (bpf_probe_read_kernel(&file, sizeof(file), table->fd + fd))
 		return NULL;
 	return file;
+}
+
+/* What an inode begins with (include/linux/fs.h): read at once where the members lie within it, because each
+ * read costs as much as the rest of an event's member. */
+#define INODE_HEAD_BYTES 72
+
+struct inode_head {
+	u64 number;
+	u16 mode;
+};
+
+static __always_inline void compat_inode_head(struct inode *inode, struct inode_head *ret_head)
+{
+	u64 head[INODE_HEAD_BYTES / sizeof(u64)];
+	u32 number_at = bpf_core_field_offset(struct inode, i_ino);
+	u32 mode_at = bpf_core_field_offset(struct inode, i_mode);
+
+	if (number_at <= sizeof(head) - sizeof(u64) && mode_at <= sizeof(head) - sizeof(u16)) {
+		bpf_probe_read_kernel(head, sizeof(head), inode);
+		ret_head->number = *(u64 *)((void *)head + number_at);
+		ret_head->mode = *(u16 *)((void *)head + mode_at);
+	} else {
+		ret_head->number = BPF_CORE_READ(inode, i_ino);
+		ret_head->mode = BPF_CORE_READ(inode, i_mode);
+	}
 }
 
 static __always_inline void compat_file_key(struct file *file, struct file_key *key)

@@ -27,19 +27,19 @@ static __always_inline int fill_made(struct event_fd_made *event, struct followe
 {
 	struct files_struct *files = bpf_get_current_task_btf()->files;
 	struct file *file = compat_table_file(files, fd);
-	struct inode *inode;
+	struct inode_head inode;
 
 	if (!file)
 		return -1;
-	inode = BPF_CORE_READ(file, f_inode);
+	compat_inode_head(BPF_CORE_READ(file, f_inode), &inode);
 	fill_header(&event->header, EVENT_FD_MADE, sizeof(*event), process);
 	event->table = (u64)files;
 	event->file = (u64)file;
-	event->inode = BPF_CORE_READ(inode, i_ino);
+	event->inode = inode.number;
 	event->fd = fd;
 	event->source_fd = source_fd;
 	event->origin = origin;
-	event->mode = BPF_CORE_READ(inode, i_mode);
+	event->mode = inode.mode;
 	event->reserved = 0;
 	return 0;
 }

@@ -81,11 +81,13 @@ struct {
 	__type(value, u8);
 } codes_sent __weak SEC(".maps");
 
+enum file_sent { FILE_SENT = 1, FILE_SENT_EXECUTABLE };
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
 	__type(key, struct file_key);
-	__type(value, u8);
+	__type(value, u8); /* enum file_sent */
 } files_sent __weak SEC(".maps");
 
 struct {
@@ -110,10 +112,22 @@ struct pending_handle {
 /* How much of a line table is hashed at once, by lanes of four words. */
 #define PYTHON_IDENTITY_BYTES 512
 
+/* Where an address is mapped. */
+struct mapped_at {
+	u64 start;
+	u64 end;
+	u64 page_offset;
+	u64 flags;
+	struct file *file;
+};
+
 struct capture_scratch {
 	struct pending_handle pending;
+	struct mapped_at mapped;
 	u64 addresses[STACK_NATIVE_MAX];
 	u64 node[32]; /* one node of the maple tree */
+	u32 node_slot;
+	u32 reserved;
 	u8 frame[128];
 	u8 code[256];
 	u64 line_table[PYTHON_IDENTITY_BYTES / 8 + 4]; /* part of one, with room for zeros behind it */
@@ -211,24 +225,25 @@ static __always_inline u32 bounded_bytes(u64 bytes, u32 maximum)
 static __always_inline void fill_header(struct event_header *header, u16 type, u32 bytes,
                                         struct followed_process *process)
 {
-	u64 id = bpf_get_current_pid_tgid();
+	struct task_struct *task = bpf_get_current_task_btf();
 
 	header->type = type;
 	header->reserved = 0;
 	header->size_bytes = bytes;
 	header->time_ns = bpf_ktime_get_boot_ns();
-	header->process_id = id >> 32;
-	header->thread_id = (u32)id;
+	header->process_id = task->tgid;
+	header->thread_id = task->pid;
 	header->process_start_ns = process->start_ns;
 }
 
 /* @return the current process's entry, or NULL: it is not followed, or leftopen has finished */
 static __always_inline struct followed_process *followed_current(void)
 {
-	u32 process_id = bpf_get_current_pid_tgid() >> 32;
+	u32 process_id;
 
 	if (!switched_on)
 		return NULL;
+	process_id = bpf_get_current_task_btf()->tgid;
 	return bpf_map_lookup_elem(&followed, &process_id);
 }
 

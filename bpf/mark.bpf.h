@@ -82,15 +82,12 @@ static long mark_step(u32 fd, struct mark_walk *walk)
 /* Chosen by: fs.nr_open's default. Numbers are sparse at most up to the table's size. */
 #define MARK_NUMBERS_MAX 1048576
 
-static __always_inline void mark_take(struct followed_process *process, enum shutdown_mark mark)
+/* Says of each of the process's numbers what it refers to. */
+static __noinline int mark_send_targets(struct followed_process *process)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct files_struct *files = task->files;
-	struct walk_scratch *scratch;
-	struct event_mark event = {};
+	struct files_struct *files = bpf_get_current_task_btf()->files;
+	struct walk_scratch *scratch = walk_scratch_borrow();
 
-	process->marked = mark;
-	scratch = walk_scratch_borrow();
 	if (scratch && files) {
 		struct fdtable *table = BPF_CORE_READ(files, fdt);
 		struct mark_walk walk = {
@@ -105,8 +102,18 @@ static __always_inline void mark_take(struct followed_process *process, enum shu
 	}
 	if (scratch)
 		walk_scratch_return(scratch);
+	return 0;
+}
+
+static __always_inline void mark_take(struct followed_process *process, enum shutdown_mark mark)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct event_mark event = {};
+
+	process->marked = mark;
+	mark_send_targets(process);
 	fill_header(&event.header, EVENT_MARK, sizeof(event), process);
-	event.table = (u64)files;
+	event.table = (u64)task->files;
 	event.space = (u64)task->mm;
 	event.mark = mark;
 	event.vmas = task->mm ? task->mm->map_count : 0;

@@ -73,16 +73,19 @@ static __always_inline u32 path_read(struct file *file, char *names, struct even
 	return walk.bytes;
 }
 
-/* Sends a file's path once. @param executable whether the mapping may be run, so that it may be a runtime */
+/* Sends a file's path once, and once more where it is first mapped to be run: the loader maps a library's
+ * header to be read before its code. @param executable whether the mapping may be run, so that it may be a
+ * runtime */
 static __always_inline void file_send_once(struct followed_process *process, struct file *file,
                                            const struct file_key *key, u32 cause, u32 executable, u64 address,
                                            u64 length_bytes, u64 file_offset)
 {
+	u8 as = executable ? FILE_SENT_EXECUTABLE : FILE_SENT, *sent;
 	struct walk_scratch *scratch;
 	u32 bytes;
-	u8 one = 1;
 
-	if (bpf_map_lookup_elem(&files_sent, key))
+	sent = bpf_map_lookup_elem(&files_sent, key);
+	if (sent && *sent >= as)
 		return;
 	scratch = walk_scratch_borrow();
 	if (!scratch)
@@ -98,7 +101,7 @@ static __always_inline void file_send_once(struct followed_process *process, str
 	        offsetof(struct event_file, names);
 	fill_header(&scratch->file.header, EVENT_FILE, bytes, process);
 	if (!bpf_ringbuf_output(&events, &scratch->file, bytes, BPF_RB_FORCE_WAKEUP))
-		bpf_map_update_elem(&files_sent, key, &one, BPF_ANY);
+		bpf_map_update_elem(&files_sent, key, &as, BPF_ANY);
 	else
 		count_loss(LOSS_RING_FULL_PROCESSES);
 	walk_scratch_return(scratch);

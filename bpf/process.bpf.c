@@ -129,6 +129,9 @@ int BPF_PROG(process_exited, struct task_struct *task)
 		return 0;
 	if (!process->marked)
 		mark_take(process, SHUTDOWN_LAST_THREAD);
+	else if (process->marked != SHUTDOWN_EXIT_GROUP)
+		/* Code of the process ran after the mark, and what it made then is left open, too. */
+		mark_send_targets(process);
 	if (files)
 		table_send_numbers(process, files, TABLE_EXITED, process_id, process->start_ns);
 	fill_header(&event.header, EVENT_PROCESS_EXITED, sizeof(event), process);

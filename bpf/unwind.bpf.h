@@ -16,15 +16,6 @@
 /* include/linux/mm.h */
 #define VM_EXEC 4
 
-/* Where an address is mapped. */
-struct mapped_at {
-	u64 start;
-	u64 end;
-	u64 page_offset;
-	u64 flags;
-	struct file *file;
-};
-
 static __always_inline u64 hash_mix(u64 hash, u64 value)
 {
 	hash ^= value;
@@ -51,14 +42,20 @@ enum maple_kind { MAPLE_LEAF = 1, MAPLE_RANGE = 2, MAPLE_ALLOCATION_RANGE = 3 };
 #define MAPLE_ALLOCATION_SLOTS_AT 10
 #define MAPLE_HEIGHT_MAX          8
 
-/* Descends the tree of mappings under RCU, for when bpf_find_vma cannot take the lock that a sibling thread
- * holds.
- * @return 0; -1: not mapped; -UNWIND_EBUSY: the tree changed meanwhile */
-static __noinline long find_vma_lockless(struct capture_scratch *scratch, struct mm_struct *mm, u64 address,
-                                         struct mapped_at *at)
+/* Descends the current process's tree of mappings under RCU, for when bpf_find_vma cannot take the lock that
+ * a sibling thread holds. Not static: the verifier looks at it once, and not once in each state of each
+ * caller.
+ * @return 0: it is in scratch->mapped; -1: not mapped; -UNWIND_EBUSY: the tree changed meanwhile */
+__weak __noinline int find_vma_lockless(u64 address)
 {
+	struct capture_scratch *scratch = capture_scratch_get();
+	struct mm_struct *mm = bpf_get_current_task_btf()->mm;
+	struct mapped_at *at;
 	u64 entry = 0;
 
+	if (!scratch || !mm)
+		return -1;
+	at = &scratch->mapped;
 	if (bpf_core_read(&entry, sizeof(entry), &mm->mm_mt.ma_root))
 		return -1;
 	for (u32 depth = 0; depth < MAPLE_HEIGHT_MAX; depth++) {
@@ -90,8 +87,10 @@ static __noinline long find_vma_lockless(struct capture_scratch *scratch, struct
 			if (pivot >= address || (i && !pivot))
 				break;
 		}
-		slots_at += i;
-		asm volatile("" : "+r"(slots_at));
+		/* Read back from a map it is any number to the verifier, which would else go on from here
+		 * once for each. */
+		*(volatile u32 *)&scratch->node_slot = slots_at + i;
+		slots_at = *(volatile u32 *)&scratch->node_slot;
 		entry = scratch->node[slots_at & (MAPLE_NODE_WORDS - 1)];
 		if (kind == MAPLE_LEAF) {
 			struct vm_area_struct *vma = (void *)entry;
@@ -142,8 +141,10 @@ static __always_inline int stack_push_native(struct followed_process *process,
 	long error;
 
 	error = bpf_find_vma(task, address, find_vma_callback, &at, 0);
-	if (error == -UNWIND_EBUSY)
-		error = find_vma_lockless(scratch, task->mm, address, &at);
+	if (error == -UNWIND_EBUSY) {
+		error = find_vma_lockless(address);
+		at = scratch->mapped;
+	}
 	if (error != -UNWIND_EBUSY && (error || !(at.flags & VM_EXEC)))
 		return -1;
 	frame = stack_next(scratch);

@@ -168,12 +168,17 @@ static __noinline int send_code(struct frame_walk *walk, u64 id)
 	return send_process_event(event, bytes, LOSS_RING_FULL_STACKS);
 }
 
-/* Four lanes, as one multiplication waits for the one before. @return a hash of what can be read there */
-static __noinline u64 hash_line_table(struct capture_scratch *scratch, u64 address, u64 bytes)
+/* Four lanes, as one multiplication waits for the one before. Not static, so that the verifier looks at its
+ * loop once and not at each call. @return a hash of what can be read there */
+__noinline u64 hash_line_table(u64 address, u64 bytes)
 {
 	u32 length = bounded_bytes(bytes, PYTHON_IDENTITY_BYTES), end = length >> 5 << 2;
-	u64 *words = scratch->line_table, lanes[4] = {};
+	struct capture_scratch *scratch = capture_scratch_get();
+	u64 *words, lanes[4] = {};
 
+	if (!scratch)
+		return 0;
+	words = scratch->line_table;
 	/* The last words are filled in part, or not at all. */
 	for (u32 i = 0; i < 4; i++)
 		words[end + i] = 0;
@@ -209,10 +214,10 @@ static __always_inline u64 code_identity(struct frame_walk *walk, u64 code)
 		return hash_mix(hash, version);
 	bytes = read_user_u64(table + layout->bytes_size);
 	table += layout->bytes_data;
-	hash = hash_mix(hash_mix(hash, bytes), hash_line_table(scratch, table, bytes));
+	hash = hash_mix(hash_mix(hash, bytes), hash_line_table(table, bytes));
 	if (bytes > PYTHON_IDENTITY_BYTES)
-		hash = hash_mix(hash, hash_line_table(scratch, table + bytes - PYTHON_IDENTITY_BYTES,
-		                                      PYTHON_IDENTITY_BYTES));
+		hash = hash_mix(
+		        hash, hash_line_table(table + bytes - PYTHON_IDENTITY_BYTES, PYTHON_IDENTITY_BYTES));
 	return hash;
 }
 

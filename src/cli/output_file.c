@@ -262,6 +262,9 @@ int output_file_open(const char *path, const struct launch_identity *identity, p
 		/* Above 2, so that a closed standard stream is not taken for this file. */
 		file->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 		result = file->fd < 0 ? -errno : 0;
+		/* As main leaves one that was closed. */
+		if (result == 0 && (fcntl(file->fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+			result = -EBADF;
 	} else {
 		result = open_target(file);
 	}

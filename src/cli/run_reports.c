@@ -81,7 +81,8 @@ static int write_one(struct run_reports *reports, struct output_file *file,
 	char path[4096];
 
 	(void)snprintf(path, sizeof(path), "%s", output_file_path(file));
-	if (!error)
+	/* The file knows why writing failed, and the stream only that it did. */
+	if (!error || ferror(stream))
 		error = output_file_commit(file);
 	if (error)
 		message_error("%s was not written: %s", path, output_file_explain(error));

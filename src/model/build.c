@@ -254,10 +254,12 @@ static const char *const stack_ends[STACK_END_COUNT] = {
         [STACK_END_PYTHON_UNKNOWN] = "the interpreter's thread state was not found",
 };
 
-/* Code that was compiled from a string ("<string>") belongs to whoever called it. */
+/* Code that was compiled from a string ("<string>") belongs to whoever called it. It has no line that anybody
+ * wrote, so that an application's file which calls it is the place. */
 static void place_generated_frames(struct snapshot_frame *frames, size_t count)
 {
 	enum frame_room caller = ROOM_APPLICATION;
+	bool in_file = false;
 
 	for (size_t i = count; i > 0; i--) {
 		struct snapshot_frame *frame = &frames[i - 1];
@@ -265,7 +267,9 @@ static void place_generated_frames(struct snapshot_frame *frames, size_t count)
 		if (frame->language != LANGUAGE_PYTHON)
 			continue;
 		if (frame->file[0] == '<' && frame->room == ROOM_APPLICATION)
-			frame->room = caller;
+			frame->room = in_file && caller == ROOM_APPLICATION ? ROOM_LIBRARY : caller;
+		else
+			in_file = true;
 		caller = frame->room;
 	}
 }

@@ -148,7 +148,7 @@ struct model {
 	struct model_file *files;
 	struct model_test *tests_by_name;
 	struct model_test **tests; /* by id - 1 */
-	size_t test_count;
+	size_t test_count, test_capacity;
 	uint64_t next_generation;
 	uint64_t live_handles;
 	size_t group_count;

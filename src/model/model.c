@@ -383,7 +383,8 @@ static size_t test_name_length(const char *name)
 
 static int intern_test(struct model *model, const char *name, size_t length, struct test_id *ret_id)
 {
-	struct model_test *test, **tests;
+	struct model_test *test;
+	int error;
 
 	HASH_FIND(hh, model->tests_by_name, name, length, test);
 	if (test) {
@@ -395,10 +396,10 @@ static int intern_test(struct model *model, const char *name, size_t length, str
 		*ret_id = (struct test_id){0};
 		return 0;
 	}
-	tests = reallocarray(model->tests, model->test_count + 1, sizeof(*tests));
-	if (!tests)
-		return -ENOMEM;
-	model->tests = tests;
+	error = model_grow((void **)&model->tests, &model->test_capacity, model->test_count + 1,
+	                   sizeof(model->tests[0]));
+	if (error)
+		return error;
 	test = calloc(1, sizeof(*test));
 	if (test)
 		test->name = strndup(name, length);
@@ -406,7 +407,7 @@ static int intern_test(struct model *model, const char *name, size_t length, str
 		free(test);
 		return -ENOMEM;
 	}
-	tests[model->test_count++] = test;
+	model->tests[model->test_count++] = test;
 	test->id.v = (uint32_t)model->test_count;
 	HASH_ADD_KEYPTR(hh, model->tests_by_name, test->name, length, test);
 	*ret_id = test->id;

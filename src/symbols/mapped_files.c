@@ -89,12 +89,29 @@ static int open_mapped(const struct event_file *event, const char *path)
 	return fd >= 0 ? fd : open_regular(path, event->key.inode);
 }
 
+static void keep_open(struct mapped_files *files, struct mapped_file *file, const struct event_file *event,
+                      const char *path)
+{
+	int fd;
+
+	if (!event->executable || file->fd >= 0 || files->open_count >= MAPPED_FILES_OPEN_MAX)
+		return;
+	fd = open_mapped(event, path);
+	if (fd < 0)
+		return;
+	file->fd = fd;
+	files->open_count++;
+}
+
 int mapped_files_add(struct mapped_files *files, const struct event_file *event, const char *path)
 {
 	struct mapped_file *file = find(files, &event->key);
 
-	if (file)
+	/* It was mapped to be read before, and now to be run. */
+	if (file) {
+		keep_open(files, file, event, path);
 		return 0;
+	}
 	if (HASH_COUNT(files->by_key) >= MAPPED_FILES_MAX)
 		return -ENOSPC;
 	file = calloc(1, sizeof(*file));
@@ -107,13 +124,7 @@ int mapped_files_add(struct mapped_files *files, const struct event_file *event,
 		free(file);
 		return -ENOMEM;
 	}
-	if (event->executable && files->open_count < MAPPED_FILES_OPEN_MAX) {
-		file->fd = open_mapped(event, path);
-		if (file->fd >= 0)
-			files->open_count++;
-		else
-			file->fd = -1;
-	}
+	keep_open(files, file, event, path);
 	HASH_ADD(hh, files->by_key, key, sizeof(file->key), file);
 	return 0;
 }

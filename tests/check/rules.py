@@ -370,6 +370,7 @@ def main(arguments):
     for problem in problems:
         print("%s:%d: %s: %s" % problem)
     if problems:
+        sys.stdout.flush()
         print("%d problem%s with the rules of the house (CONTRIBUTING.md)" %
               (len(problems), "" if len(problems) == 1 else "s"), file=sys.stderr)
     return 1 if problems else 0

@@ -129,12 +129,15 @@ def run_all():
     everything()
 
 
-def run_deep():
-    """Around the limit of what is kept of a stack, and beyond it; how deep it is, the caller knows."""
+def run_limits():
+    """Stacks around the limit of what is kept of one, and beyond it: how deep it is, the caller knows. Code whose
+    line table is larger than what is copied of one.
+    """
     for depth in range(230, 256):
         point("recursion of %d" % depth, functools.partial(functions.recurse, depth))
     point("recursion beyond", functools.partial(functions.recurse, BEYOND_THE_LIMIT))
     point("generators beyond", lambda want: list(functions.recurse_by_generators(BEYOND_THE_LIMIT // 2, want)))
+    sources.run_large()
 
 
 def main():
@@ -144,7 +147,7 @@ def main():
     if mode != "again":
         sources.write_modules()
     sys.path[:0] = sources.module_paths()
-    {"all": run_all, "again": everything, "once": everything, "deep": run_deep, "large": sources.run_large}[mode]()
+    {"all": run_all, "again": everything, "once": everything, "limits": run_limits}[mode]()
     write("finalize")
 
 

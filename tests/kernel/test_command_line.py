@@ -334,10 +334,12 @@ def test_closed_streams_stay_closed(tmp_path):
     assert (tmp_path / "listing").read_text() == "open:\n"
 
 
-def test_closed_output_is_an_error_where_it_is_needed():
-    done = processes.leftopen_raw("run", "--json=-", "--", "true", preexec_fn=lambda: os.close(1))
+def test_closed_output_is_an_error_where_it_is_needed(tmp_path):
+    done = processes.leftopen_raw("run", "--json=-", "--", "touch", "ran", preexec_fn=lambda: os.close(1),
+                                  cwd=tmp_path)
     assert done.returncode == 125
-    assert b'was not written: Bad file descriptor' in done.stderr
+    assert done.stderr == b'leftopen: "-" cannot be written: Bad file descriptor\n'
+    assert os.listdir(tmp_path) == []
 
 
 SURROUNDINGS = """

@@ -108,6 +108,20 @@ def test_each_way_to_release(followed, case):
     assert truth.process_of(report, line["pid"])["fds"]["live"] == line["held"]
 
 
+def test_what_is_left_keeps_its_maker(followed):
+    """A call that fails or changes nothing makes nothing either: dup2(n, n) is no maker."""
+    _, told, report = followed
+    for case in RELEASES:
+        origins = {sample["fd"]: group["origin"] for group in truth.groups_of(report, "fd", told.pid(case))
+                   for sample in group["samples"]}
+        wanted = dict.fromkeys(RELEASES[case], "openat")
+        if case == "number_used_again":
+            wanted = {3: "memfd_create"}
+        elif case == "replaced_by_dup2_and_dup3":
+            wanted.update({4: "dup2", 5: "dup3"})
+        assert origins == wanted, case
+
+
 def test_nothing_else_and_nothing_unseen(followed):
     _, told, report = followed
     assert {line["label"] for line in told.tellers} == {"makers", *RELEASES}

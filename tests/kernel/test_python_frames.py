@@ -65,10 +65,11 @@ class Followed:
         """Return the group, the sample and the stack of what a point made."""
         what = ("fd", point["fd"]) if "fd" in point else ("length", point["length"])
         found = self._found[point["pid"], what]
+        # A number that was released at shutdown may have been given to another file after it.
+        if point.get("target", "").startswith("/"):
+            found = [(group, sample) for group, sample in found if sample["target"] == point["target"]]
         assert len(found) == 1, "%d handles in the report" % len(found)
         group, sample = found[0]
-        if point.get("target", "").startswith("/"):
-            assert sample["target"] == point["target"]
         return group, sample, self.report["stacks"][group["stack"]]
 
     def stack(self, point):
@@ -156,16 +157,17 @@ def test_each_process_is_left_open_at_its_own_end(followed):
 
 
 @pytest.fixture(scope="module", params=INTERPRETERS, ids=version_of)
-def deep(request, tmp_path_factory):
-    return Followed(request.param, tmp_path_factory.mktemp("deep"), "deep")
+def limits(request, tmp_path_factory):
+    return Followed(request.param, tmp_path_factory.mktemp("limits"), "limits")
 
 
-def test_stacks_deeper_than_what_is_kept(deep):
+def test_stacks_deeper_than_what_is_kept(limits):
     """The innermost frames are kept, and only a stack that was cut is marked so."""
     kept = frames_kept()
+    points = [point for point in limits.points if not point["name"].startswith("line table")]
     cut = 0
-    for point in deep.points:
-        stack, frames = deep.stack(point)
+    for point in points:
+        stack, frames = limits.stack(point)
         native = len(stack["frames"]) - len(frames)
         expected = point["frames"][:kept - native]
         assert frames == expected, "%s: %s" % (point["name"], "\n".join(difference(expected, frames)))
@@ -174,22 +176,21 @@ def test_stacks_deeper_than_what_is_kept(deep):
         assert bool(stack["why"]) is is_cut, (point["name"], stack["why"])
         cut += is_cut
     # On either side of the limit, and exactly at it.
-    depths = [len(point["frames"]) for point in deep.points]
+    depths = [len(point["frames"]) for point in points]
     assert min(depths) < kept - native and kept - native in depths and kept in depths and max(depths) > 400
-    assert 3 < cut < len(deep.points)
+    assert 3 < cut < len(points)
 
 
-@pytest.mark.parametrize("interpreter", INTERPRETERS, ids=version_of)
-def test_line_tables_larger_than_what_is_copied(interpreter, tmp_path):
+def test_line_tables_larger_than_what_is_copied(limits):
     """A line behind what was copied is not known, and 0 says so; all others are right."""
-    large = Followed(interpreter, tmp_path, "large")
     innermost = {}
-    for point in large.points:
-        frames = large.stack(point)[1]
-        innermost[point["name"]] = (point["frames"][0][1], frames[0][1])
-        frames[0][1] = point["frames"][0][1]
-        assert frames == point["frames"], "\n".join(difference(point["frames"], frames))
-    assert innermost == {"before": (2, 2), "behind": (24002, 0)}
+    for point in limits.points:
+        if point["name"].startswith("line table"):
+            frames = limits.stack(point)[1]
+            innermost[point["name"]] = (point["frames"][0][1], frames[0][1])
+            frames[0][1] = point["frames"][0][1]
+            assert frames == point["frames"], "\n".join(difference(point["frames"], frames))
+    assert innermost == {"line table, before": (2, 2), "line table, behind": (24002, 0)}
 
 
 @pytest.fixture(scope="module")

@@ -69,6 +69,12 @@ def assert_descriptors(report, teller):
     assert all(group["origin"] != "unseen" for group in groups_of(report, "fd", teller["pid"])), teller["label"]
 
 
+def assert_ended(process, mark, exit_code, by_signal):
+    """The process is gone, its set was taken at that mark, and this is how it ended."""
+    assert process["exited"]
+    assert (process["left_open_at"], process["exit_code"], process["signal"]) == (mark, exit_code, by_signal)
+
+
 def union(ranges):
     """Return the ranges sorted, with those joined that touch or overlap."""
     joined = []

@@ -68,10 +68,4 @@ __attribute__((format(printf, 1, 2))) static inline int folder_shell(const char 
 	return system(command);
 }
 
-/* Is a program on the PATH? */
-static inline int folder_has(const char *program)
-{
-	return folder_shell("command -v %s > /dev/null", program) == 0;
-}
-
 #endif

@@ -135,7 +135,6 @@ void events_numbers_chunk(struct world *world, const struct actor *actor, enum t
 	event.first = first;
 	event.last = last;
 	event.count = (uint32_t)count;
-	event.holders = 1;
 	if (count)
 		memcpy(event.entries, entries, count * sizeof(*entries));
 	events_send(world, actor, EVENT_TABLE_NUMBERS, &event.header,
@@ -320,8 +319,7 @@ void events_mark(struct world *world, const struct actor *actor, enum shutdown_m
 
 void events_exit(struct world *world, const struct actor *actor, int status)
 {
-	struct event_process_exited event = {
-	        .table = actor->table, .status = status, .table_holders = 1, .fd_limit = 1024};
+	struct event_process_exited event = {.table = actor->table, .status = status, .fd_limit = 1024};
 
 	SEND(world, actor, EVENT_PROCESS_EXITED, event);
 }

@@ -334,17 +334,13 @@ Test(native, cxx_as_addr2line)
 /* clang writes neither .debug_aranges nor sibling references. */
 Test(native, clang_as_addr2line)
 {
-	if (!folder_has("clang"))
-		cr_skip_test("clang is not installed");
 	folder_write("a.c", c_source, strlen(c_source));
-	cr_assert_eq(folder_shell("clang -O1 -g -o a a.c"), 0);
+	cr_assert_eq(folder_shell("clang-14 -O1 -g -o a a.c"), 0);
 	compare_with_addr2line("a", "a", NULL);
 }
 
 Test(native, rust_as_addr2line)
 {
-	if (!folder_has("rustc") || folder_shell("rustc --version > /dev/null 2>&1") != 0)
-		cr_skip_test("rustc is not installed");
 	folder_write("c.rs", rust_source, strlen(rust_source));
 	cr_assert_eq(folder_shell("rustc -O -g --crate-name leftrust -o c c.rs"), 0);
 	compare_with_addr2line("c", "c", "leftrust");
@@ -353,8 +349,6 @@ Test(native, rust_as_addr2line)
 /* dwz moves what several files share into one of its own, which .gnu_debugaltlink names. */
 Test(native, shared_debug_file)
 {
-	if (!folder_has("dwz"))
-		cr_skip_test("dwz is not installed");
 	folder_write("b.cc", cxx_source, strlen(cxx_source));
 	cr_assert_eq(
 	        folder_shell("g++ -O2 -gdwarf-4 -o b b.cc && cp b whole && g++ -O1 -gdwarf-4 -o c b.cc && "

@@ -179,5 +179,5 @@ def run_large():
     """Line tables larger than what is copied of one: a call behind what was copied, and one before it."""
     lines = "".join(" x = (1,\n      %d)\n" % (number % 200) for number in range(12000))
     call = " keep(os.open(want.path, CREATE))\n"
-    run_source("behind", "def run(want):\n" + lines + call, "<large>")
-    run_source("before", "def run(want):\n" + call + lines, "<large>")
+    run_source("line table, behind", "def run(want):\n" + lines + call, "<large>")
+    run_source("line table, before", "def run(want):\n" + call + lines, "<large>")
