@@ -246,19 +246,22 @@ static int follow(struct run *run)
 	int error = 0;
 
 	while (!(polled[0].revents & POLLIN)) {
+		int consumed = 0;
+
 		if (poll(polled, sizeof(polled) / sizeof(polled[0]), CONSUME_INTERVAL_MS) < 0 &&
 		    errno != EINTR)
-			error = -errno;
-		if (!error)
-			error = session_consume(run->session);
-		if (error)
-			break;
+			return LAUNCH_STATUS_FAILED;
 		if (polled[2].revents & POLLIN)
 			take_signal(run);
+		if (!error)
+			consumed = session_consume(run->session);
+		if (consumed) {
+			/* What goes wrong here is leftopen's: the command goes on, and is waited for. */
+			error = consumed;
+			polled[1].fd = -1;
+			message_error("following stopped: %s; the command goes on", strerror(-error));
+		}
 	}
-	/* What goes wrong here is leftopen's: the command goes on, and is waited for. */
-	if (error)
-		message_error("following stopped: %s; the command goes on", strerror(-error));
 	while (waitpid(run->launch->process_id, &run->wait_status, 0) < 0)
 		if (errno != EINTR)
 			return LAUNCH_STATUS_FAILED;
