@@ -60,6 +60,21 @@ static __always_inline void compat_file_key(struct file *file, struct file_key *
 	key->generation = BPF_CORE_READ(inode, i_generation);
 }
 
+/* Changes with the mappings of the current process, and is odd while they change (include/linux/mmap_lock.h,
+ * mm_lock_seqcount_begin). Before 6.13 (commit eb449bd96954) it was a number that followed the change, which
+ * is of no use here.
+ * @return an even number; 1: they are changing, or this kernel does not say */
+static __always_inline u32 compat_mappings_sequence(void)
+{
+	struct mm_struct___sequence *space = (void *)bpf_get_current_task_btf()->mm;
+	u32 sequence;
+
+	if (!bpf_core_field_exists(space->mm_lock_seq.sequence) || !space)
+		return 1;
+	sequence = space->mm_lock_seq.sequence;
+	return sequence & 1 ? 1 : sequence;
+}
+
 /* fs/mount.h: the mount that holds this vfsmount. */
 static __always_inline struct mount *compat_mount(struct vfsmount *mount)
 {

@@ -90,6 +90,30 @@ struct {
 	__type(value, u8); /* enum file_sent */
 } files_sent __weak SEC(".maps");
 
+/* A process's address, while its mappings do not change. */
+struct native_address {
+	u64 start_ns;
+	u64 address;
+	u32 process_id;
+	u32 execs;
+	u32 mappings; /* compat_mappings_sequence() */
+	u32 reserved;
+};
+
+struct native_position {
+	u64 position;
+	struct file_key file;
+	u64 is_code;
+};
+
+/* What was found for an address. Chosen by: a few hundred callers a program, some dozen programs at once. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct native_address);
+	__type(value, struct native_position);
+} native_positions __weak SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, CAPTURE_COUNT);
@@ -124,6 +148,7 @@ struct mapped_at {
 struct capture_scratch {
 	struct pending_handle pending;
 	struct mapped_at mapped;
+	struct native_position found;
 	u64 addresses[STACK_NATIVE_MAX];
 	u64 node[32]; /* one node of the maple tree */
 	u32 node_slot;

@@ -75,21 +75,23 @@ static __always_inline u32 path_read(struct file *file, char *names, struct even
 
 /* Sends a file's path once, and once more where it is first mapped to be run: the loader maps a library's
  * header to be read before its code. @param executable whether the mapping may be run, so that it may be a
- * runtime */
-static __always_inline void file_send_once(struct followed_process *process, struct file *file,
-                                           const struct file_key *key, u32 cause, u32 executable, u64 address,
-                                           u64 length_bytes, u64 file_offset)
+ * runtime
+ * @return 0: it is sent, now or before; -1: it could not be */
+static __always_inline int file_send_once(struct followed_process *process, struct file *file,
+                                          const struct file_key *key, u32 cause, u32 executable, u64 address,
+                                          u64 length_bytes, u64 file_offset)
 {
 	u8 as = executable ? FILE_SENT_EXECUTABLE : FILE_SENT, *sent;
 	struct walk_scratch *scratch;
+	int error;
 	u32 bytes;
 
 	sent = bpf_map_lookup_elem(&files_sent, key);
 	if (sent && *sent >= as)
-		return;
+		return 0;
 	scratch = walk_scratch_borrow();
 	if (!scratch)
-		return;
+		return -1;
 	scratch->file.key = *key;
 	scratch->file.cause = cause;
 	scratch->file.executable = executable;
@@ -100,11 +102,13 @@ static __always_inline void file_send_once(struct followed_process *process, str
 	bytes = bounded_bytes(path_read(file, scratch->file.names, &scratch->file.path), PATH_NAMES_BYTES) +
 	        offsetof(struct event_file, names);
 	fill_header(&scratch->file.header, EVENT_FILE, bytes, process);
-	if (!bpf_ringbuf_output(&events, &scratch->file, bytes, BPF_RB_FORCE_WAKEUP))
+	error = bpf_ringbuf_output(&events, &scratch->file, bytes, BPF_RB_FORCE_WAKEUP) ? -1 : 0;
+	if (!error)
 		bpf_map_update_elem(&files_sent, key, &as, BPF_ANY);
 	else
 		count_loss(LOSS_RING_FULL_PROCESSES);
 	walk_scratch_return(scratch);
+	return error;
 }
 
 #endif

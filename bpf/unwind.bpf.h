@@ -131,12 +131,13 @@ static __always_inline struct stack_frame *stack_next(struct capture_scratch *sc
 	return &scratch->stack.frames[at & (STACK_FRAMES_MAX - 1)];
 }
 
-/* @return 0, or -1: that is no address of code, so that what led to it was no frame either */
-static __always_inline int stack_push_native(struct followed_process *process,
-                                             struct capture_scratch *scratch, u64 address)
+/* Looks the address up among the mappings, into scratch->found.
+ * @return 0, or -1: it could not be, and that must not be kept */
+static __always_inline int native_find(struct followed_process *process, struct capture_scratch *scratch,
+                                       u64 address)
 {
+	struct native_position *found = &scratch->found;
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct stack_frame *frame;
 	struct mapped_at at = {};
 	long error;
 
@@ -145,7 +146,57 @@ static __always_inline int stack_push_native(struct followed_process *process,
 		error = find_vma_lockless(address);
 		at = scratch->mapped;
 	}
-	if (error != -UNWIND_EBUSY && (error || !(at.flags & VM_EXEC)))
+	found->is_code = error == -UNWIND_EBUSY || (!error && at.flags & VM_EXEC);
+	found->position = address;
+	found->file.inode = 0;
+	found->file.device = 0;
+	found->file.generation = 0;
+	if (!error && found->is_code && at.file) {
+		found->position = address - at.start + (at.page_offset << UNWIND_PAGE_SHIFT);
+		compat_file_key(at.file, &found->file);
+		if (file_send_once(process, at.file, &found->file, FILE_MAPPED, 1, at.start,
+		                   at.end - at.start, at.page_offset << UNWIND_PAGE_SHIFT))
+			return -1;
+	}
+	return error == -UNWIND_EBUSY ? -1 : 0;
+}
+
+/* Looking an address up costs as much as all else that is done for a handle, and most callers call again.
+ * Not static: the verifier looks at it once, and not once in each state of each caller.
+ * @return whether it is an address of code, which is then in scratch->found */
+__weak __noinline int native_remember(struct followed_process *process, u64 address)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct capture_scratch *scratch = capture_scratch_get();
+	struct native_position *known = NULL;
+	struct native_address key = {.address = address};
+
+	if (!scratch || !process)
+		return 0;
+	key.start_ns = process->start_ns;
+	key.process_id = task->tgid;
+	key.execs = task->self_exec_id;
+	key.mappings = compat_mappings_sequence();
+	if (!(key.mappings & 1))
+		known = bpf_map_lookup_elem(&native_positions, &key);
+	if (known) {
+		scratch->found = *known;
+		return scratch->found.is_code;
+	}
+	/* A sibling thread may change them meanwhile. Where there is no room it is looked up again. */
+	if (!native_find(process, scratch, address) && !(key.mappings & 1) &&
+	    compat_mappings_sequence() == key.mappings)
+		(void)bpf_map_update_elem(&native_positions, &key, &scratch->found, BPF_ANY);
+	return scratch->found.is_code;
+}
+
+/* @return 0, or -1: that is no address of code, so that what led to it was no frame either */
+static __always_inline int stack_push_native(struct followed_process *process,
+                                             struct capture_scratch *scratch, u64 address)
+{
+	struct stack_frame *frame;
+
+	if (!native_remember(process, address))
 		return -1;
 	frame = stack_next(scratch);
 	if (!frame)
@@ -153,16 +204,8 @@ static __always_inline int stack_push_native(struct followed_process *process,
 	frame->kind = FRAME_NATIVE;
 	frame->flags = 0;
 	frame->code = 0;
-	frame->file.inode = 0;
-	frame->file.device = 0;
-	frame->file.generation = 0;
-	frame->position = address;
-	if (!error && at.file) {
-		frame->position = address - at.start + (at.page_offset << UNWIND_PAGE_SHIFT);
-		compat_file_key(at.file, &frame->file);
-		file_send_once(process, at.file, &frame->file, FILE_MAPPED, 1, at.start, at.end - at.start,
-		               at.page_offset << UNWIND_PAGE_SHIFT);
-	}
+	frame->file = scratch->found.file;
+	frame->position = scratch->found.position;
 	scratch->stack.id = hash_mix(scratch->stack.id, frame->position ^ frame->file.inode << 32);
 	return 0;
 }

@@ -25,9 +25,22 @@ static long native_step(u32 index, struct native_walk *walk)
 	                           walk->scratch->addresses[index & (STACK_NATIVE_MAX - 1)]);
 }
 
+/* Most of what distributions build keeps something else in that register: then the walk ends where it begins,
+ * and the kernel, whose walk costs as much as all else here, need not be asked. */
+static __always_inline bool has_frame_pointers(struct followed_process *process,
+                                               const struct pt_regs *registers)
+{
+	u64 frame[2]; /* the caller's frame, the address in the caller */
+
+	if (bpf_probe_read_user(frame, sizeof(frame), (void *)registers->bp))
+		return false;
+	return native_remember(process, frame[1]);
+}
+
 SEC("tracepoint")
 int capture_native(void *ctx)
 {
+	struct pt_regs *registers = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	struct followed_process *process = followed_current();
 	struct capture_scratch *scratch = capture_scratch_get();
 	struct native_walk walk = {.process = process, .scratch = scratch};
@@ -36,6 +49,12 @@ int capture_native(void *ctx)
 	if (!process || !scratch)
 		return 0;
 	stack_begin(scratch);
+	if (!has_frame_pointers(process, registers)) {
+		scratch->stack.end = STACK_END_FRAME_POINTERS;
+		(void)stack_push_native(process, scratch, registers->ip);
+		stack_finish(process, scratch);
+		return 0;
+	}
 	bytes = bpf_get_stack(ctx, scratch->addresses, sizeof(scratch->addresses), BPF_F_USER_STACK);
 	scratch->stack.end = bytes < 0 ? STACK_END_FAULT : STACK_END_FRAME_POINTERS;
 	if (bytes > 0) {

@@ -117,6 +117,15 @@ struct mm_struct {
 	struct file *exe_file;
 };
 
+/* The same, from 6.13 and with CONFIG_PER_VMA_LOCK. */
+struct mm_lock_sequence {
+	unsigned int sequence;
+};
+
+struct mm_struct___sequence {
+	struct mm_lock_sequence mm_lock_seq;
+};
+
 struct vm_area_struct {
 	unsigned long vm_start;
 	unsigned long vm_end;
@@ -146,6 +155,7 @@ struct thread_struct {
 /* include/linux/sched.h */
 struct task_struct {
 	struct mm_struct *mm;
+	u64 self_exec_id;
 	int exit_code;
 	pid_t pid;
 	pid_t tgid;

@@ -251,8 +251,6 @@ static int follow(struct run *run)
 		if (poll(polled, sizeof(polled) / sizeof(polled[0]), CONSUME_INTERVAL_MS) < 0 &&
 		    errno != EINTR)
 			return LAUNCH_STATUS_FAILED;
-		if (polled[2].revents & POLLIN)
-			take_signal(run);
 		if (!error)
 			consumed = session_consume(run->session);
 		if (consumed) {
@@ -261,6 +259,9 @@ static int follow(struct run *run)
 			polled[1].fd = -1;
 			message_error("following stopped: %s; the command goes on", strerror(-error));
 		}
+		/* Last, as a report tells of all that was before the signal. */
+		if (polled[2].revents & POLLIN)
+			take_signal(run);
 	}
 	while (waitpid(run->launch->process_id, &run->wait_status, 0) < 0)
 		if (errno != EINTR)

@@ -130,6 +130,17 @@ static uint64_t sum_instances(const struct sites_work *work, const struct merge_
 	return sum;
 }
 
+static int compare_places(const void *a, const void *b)
+{
+	const struct snapshot_location *left = &(*(const struct site_work *const *)a)->place.location;
+	const struct snapshot_location *right = &(*(const struct site_work *const *)b)->place.location;
+	int order = strcmp(left->file, right->file);
+
+	if (!order)
+		order = left->line < right->line ? -1 : left->line > right->line;
+	return order ? order : strcmp(left->function, right->function);
+}
+
 static int merge_class(struct sites_work *work, struct merge_class *class)
 {
 	struct site_work merged = {0};
@@ -138,6 +149,10 @@ static int merge_class(struct sites_work *work, struct merge_class *class)
 
 	if (class->site_count < 2)
 		return 0;
+	/* The first gives the finding its name: stacks, by which sites come, are in another order in every
+	 * run.
+	 */
+	qsort(class->sites, class->site_count, sizeof(class->sites[0]), compare_places);
 	error = try_together(class, &merged);
 	if (!error)
 		error = site_count_occasions(work, &merged, &occasions);

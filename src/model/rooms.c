@@ -26,13 +26,13 @@ static const struct room_pattern native_names[] = {
 
 /* Of a shared library's path. */
 static const struct room_pattern native_paths[] = {
+        {"*/lib-dynload/*", ROOM_RUNTIME},
         {"/usr/*", ROOM_LIBRARY},
         {"/lib/*", ROOM_LIBRARY},
         {"/lib64/*", ROOM_LIBRARY},
         {"/opt/*", ROOM_LIBRARY},
         {"*/site-packages/*", ROOM_LIBRARY},
         {"*/dist-packages/*", ROOM_LIBRARY},
-        {"*/lib-dynload/*", ROOM_RUNTIME},
         {"*/node_modules/*", ROOM_LIBRARY},
 };
 

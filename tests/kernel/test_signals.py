@@ -137,8 +137,8 @@ import os, sys, time
 read_end, write_end = os.pipe()
 if os.fork():
     os.close(write_end)
-    sys.stdout.write(os.read(read_end, 100).decode())
-    os.read(read_end, 100)
+    print(os.read(read_end, 100).decode(), flush=True)
+    os.read(read_end, 100)  # until the shell has ended, which keeps the other end
     os._exit(0)
 os.setsid()
 parent = os.getpid()
@@ -149,6 +149,7 @@ while os.getppid() == parent:
 os.environ["PYTEST_CURRENT_TEST"] = "late"
 os.open(sys.argv[1], os.O_RDONLY | os.O_CREAT)
 os.write(write_end, b"%d" % os.getpid())
+os.set_inheritable(write_end, True)
 os.execv("/bin/sh", ["sh", "-c", "exec 7<%s; exit 5" % sys.argv[1]])
 """
     target = str(tmp_path / "opened-late")

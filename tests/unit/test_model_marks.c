@@ -107,7 +107,7 @@ Test(marks, moved_after_the_mark)
 /* A fork's copy of the marked parent's mappings; the child's exec and end are nothing to the parent. */
 Test(marks, child_after_the_mark)
 {
-	struct actor child, other;
+	struct actor child, other, third;
 
 	events_open(&world, &command, 3, 30);
 	events_map(&world, &command, 16, 8, MAP_PRIVATE, 0);
@@ -119,6 +119,11 @@ Test(marks, child_after_the_mark)
 	events_close(&world, &child, 3);
 	events_exit(&world, &child, 0);
 	events_exit(&world, &other, 0);
+	/* One with a set of its own, which ends while it still shares its parent's mappings. */
+	third = events_fork(&world, &command, 202, FORK_COPIES);
+	events_open(&world, &third, 9, 90);
+	events_exit(&world, &third, 0);
+	check_fds(202, 1, 0);
 	events_close(&world, &command, 3);
 	events_unmap(&world, &command, 16, 8);
 	events_exit(&world, &command, 0);
