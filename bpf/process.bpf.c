@@ -95,23 +95,29 @@ int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, stru
 {
 	struct followed_process *process = followed_current();
 	struct event_process_execed event = {};
+	struct files_struct *files;
+	struct mm_struct *mm;
 
 	if (!process)
 		return 0;
+	/* Once and here: the verifier takes a millisecond over each, in every state that it comes by with
+	 * (kernel/bpf/verifier.c, type_is_trusted, searches all of the kernel's types by name). */
+	files = task->files;
+	mm = task->mm;
+	event.table = (u64)files;
+	event.space = (u64)mm;
+	event.fd_limit = task->signal->rlim[RLIMIT_NOFILE].rlim_cur;
+	event.parent_id = task->real_parent->tgid;
 	process->python_runtime = 0;
 	process->python_minor = 0;
 	process->finalizing_thread = 0;
 	process->marked = SHUTDOWN_NONE;
-	note_executable(process, task->mm, &event.exe);
+	note_executable(process, mm, &event.exe);
 	fill_header(&event.header, EVENT_PROCESS_EXECED, sizeof(event), process);
-	event.table = (u64)task->files;
-	event.space = (u64)task->mm;
-	event.fd_limit = task->signal->rlim[RLIMIT_NOFILE].rlim_cur;
-	event.parent_id = task->real_parent->tgid;
 	bpf_probe_read_kernel_str(event.comm, sizeof(event.comm), task->comm);
 	send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES);
-	send_arguments(process, task->mm);
-	table_send_numbers(process, task->files, TABLE_EXECED, task->tgid, process->start_ns);
+	send_arguments(process, mm);
+	table_send_numbers(process, files, TABLE_EXECED, task->tgid, process->start_ns);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "model/categories.h"
 #include "model/internal.h"
+#include "model/interned.h"
 #include "model/left_open.h"
 #include "model/points.h"
 #include "model/ranges.h"
@@ -86,7 +87,7 @@ static int fill_process(struct builder *builder, const struct process *process, 
 	out->parent_id = process->parent_id;
 	out->start_ns = process->start_ns;
 	out->comm = copy_string(builder, process->comm);
-	out->exe = copy_string(builder, model_find_file(builder->model, &process->exe));
+	out->exe = copy_string(builder, interned_find_file(builder->model, &process->exe));
 	out->cgroup = copy_string(builder, process->cgroup);
 	if (!out->comm || !out->exe || !out->cgroup)
 		return -ENOMEM;
@@ -156,7 +157,7 @@ static int add_groups(struct builder *builder, const struct process *process, si
 		out->count = from->count;
 		out->instances = from->instances;
 		out->bytes = from->bytes;
-		out->stack = model_find_stack(builder->model, from->stack) ? from->stack : 0;
+		out->stack = interned_find_stack(builder->model, from->stack) ? from->stack : 0;
 		out->released_never = from->never;
 		out->released_at_shutdown = from->at_shutdown;
 		out->oldest_s = until > from->oldest_ns ? (double)(until - from->oldest_ns) / 1e9 : 0;
@@ -343,7 +344,8 @@ static int add_stacks(struct builder *builder)
 	for (size_t i = 0; i < distinct && !error; i++) {
 		if (builder->options->progress)
 			builder->options->progress(builder->options->progress_context, i, distinct);
-		error = name_stack(builder, model_find_stack(builder->model, ids[i]), &snapshot->stacks[i]);
+		error = name_stack(builder, interned_find_stack(builder->model, ids[i]),
+		                   &snapshot->stacks[i]);
 		snapshot->stack_count = i + 1;
 	}
 	free(ids);

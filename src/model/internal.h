@@ -155,18 +155,6 @@ struct model {
 	struct model_counters counters;
 };
 
-/** @return the living process, or NULL */
-struct process *model_find_process(const struct model *model, uint32_t process_id);
-
-/** @return the stack, or NULL */
-const struct model_stack *model_find_stack(const struct model *model, uint64_t id);
-
-/** @return the path of a mapped file, or NULL */
-const char *model_find_file(const struct model *model, const struct file_key *key);
-
-/** @return the test that runs in the process or its nearest ancestor that announced one */
-struct test_id process_current_test(const struct process *process);
-
 /** Puts entries of tests in the order in which they first ran; one remains of each. @return how many */
 size_t group_tests_merge(struct group_test *tests, size_t count);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/interned.h"
 #include "model/points.h"
 #include "model/ranges.h"
 
@@ -237,7 +238,7 @@ static int add_sample(const struct model *model, struct model_group *group, cons
 	if (entry->handle)
 		target = entry->handle->target;
 	else if (entry->file.inode)
-		target = model_find_file(model, &entry->file);
+		target = interned_find_file(model, &entry->file);
 	if (target) {
 		sample->target = strdup(target);
 		if (!sample->target)

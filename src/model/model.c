@@ -14,6 +14,7 @@
 
 #include "consume/decode.h"
 #include "model/internal.h"
+#include "model/interned.h"
 #include "model/kinds.h"
 #include "model/points.h"
 #include "model/process.h"
@@ -31,29 +32,6 @@ int model_new(struct model **ret_model)
 	return 0;
 }
 
-static void free_interned(struct model *model)
-{
-	struct model_stack *stack, *next_stack;
-	struct model_file *file, *next_file;
-	struct model_test *test, *next_test;
-
-	HASH_ITER (hh, model->stacks, stack, next_stack) {
-		HASH_DEL(model->stacks, stack);
-		free(stack);
-	}
-	HASH_ITER (hh, model->files, file, next_file) {
-		HASH_DEL(model->files, file);
-		free(file->path);
-		free(file);
-	}
-	HASH_ITER (hh, model->tests_by_name, test, next_test) {
-		HASH_DEL(model->tests_by_name, test);
-		free(test->name);
-		free(test);
-	}
-	free(model->tests);
-}
-
 void model_free(struct model *model)
 {
 	if (!model)
@@ -64,7 +42,7 @@ void model_free(struct model *model)
 		model->first = process->next;
 		process_free(model, process);
 	}
-	free_interned(model);
+	interned_free(model);
 	free(model);
 }
 
@@ -90,43 +68,19 @@ int model_follow(struct model *model, uint32_t process_id, uint32_t parent_id, u
 
 bool model_wants_cgroup(const struct model *model, uint32_t process_id)
 {
-	const struct process *process = model_find_process(model, process_id);
+	const struct process *process = process_find(model, process_id);
 
 	return process && !process->cgroup;
 }
 
 int model_set_cgroup(struct model *model, uint32_t process_id, const char *cgroup)
 {
-	struct process *process = model_find_process(model, process_id);
+	struct process *process = process_find(model, process_id);
 
 	if (!process || process->cgroup)
 		return 0;
 	process->cgroup = strdup(cgroup);
 	return process->cgroup ? 0 : -ENOMEM;
-}
-
-const struct model_stack *model_find_stack(const struct model *model, uint64_t id)
-{
-	struct model_stack *stack;
-
-	HASH_FIND(hh, model->stacks, &id, sizeof(id), stack);
-	return stack;
-}
-
-const char *model_find_file(const struct model *model, const struct file_key *key)
-{
-	struct model_file *file;
-
-	HASH_FIND(hh, model->files, key, sizeof(*key), file);
-	return file ? file->path : NULL;
-}
-
-struct test_id process_current_test(const struct process *process)
-{
-	for (; process; process = process->parent)
-		if (process->announces_tests || process->test.v)
-			return process->test;
-	return (struct test_id){0};
 }
 
 static void fill_maker(const struct process *process, const struct event_header *header, uint64_t stack,
@@ -321,51 +275,6 @@ static int apply_map_moved(struct model *model, struct process *process, const s
 	return error == -ENOSPC ? 0 : error;
 }
 
-static int apply_stack(struct model *model, const struct event_stack *event)
-{
-	size_t bytes = event->count * sizeof(event->frames[0]);
-	struct model_stack *stack;
-
-	if (model_find_stack(model, event->id))
-		return 0;
-	if (HASH_COUNT(model->stacks) >= MODEL_STACKS_MAX) {
-		model->counters.over_maximum++;
-		return 0;
-	}
-	stack = malloc(sizeof(*stack) + bytes);
-	if (!stack)
-		return -ENOMEM;
-	stack->id = event->id;
-	stack->end = event->end;
-	stack->count = event->count;
-	memcpy(stack->frames, event->frames, bytes);
-	HASH_ADD(hh, model->stacks, id, sizeof(stack->id), stack);
-	return 0;
-}
-
-static int apply_file(struct model *model, const struct event_file *event)
-{
-	struct model_file *file;
-
-	if (model_find_file(model, &event->key))
-		return 0;
-	if (HASH_COUNT(model->files) >= MODEL_FILES_MAX) {
-		model->counters.over_maximum++;
-		return 0;
-	}
-	file = calloc(1, sizeof(*file));
-	if (!file)
-		return -ENOMEM;
-	file->key = event->key;
-	file->path = decode_path(&event->path, event->names);
-	if (!file->path) {
-		free(file);
-		return -ENOMEM;
-	}
-	HASH_ADD(hh, model->files, key, sizeof(file->key), file);
-	return 0;
-}
-
 /* pytest appends the phase: "test_x.py::test_a (call)" (_pytest/runner.py, _update_current_test_var). */
 static size_t test_name_length(const char *name)
 {
@@ -381,39 +290,6 @@ static size_t test_name_length(const char *name)
 	return length;
 }
 
-static int intern_test(struct model *model, const char *name, size_t length, struct test_id *ret_id)
-{
-	struct model_test *test;
-	int error;
-
-	HASH_FIND(hh, model->tests_by_name, name, length, test);
-	if (test) {
-		*ret_id = test->id;
-		return 0;
-	}
-	if (model->test_count >= MODEL_TESTS_MAX) {
-		model->counters.over_maximum++;
-		*ret_id = (struct test_id){0};
-		return 0;
-	}
-	error = model_grow((void **)&model->tests, &model->test_capacity, model->test_count + 1,
-	                   sizeof(model->tests[0]));
-	if (error)
-		return error;
-	test = calloc(1, sizeof(*test));
-	if (test)
-		test->name = strndup(name, length);
-	if (!test || !test->name) {
-		free(test);
-		return -ENOMEM;
-	}
-	model->tests[model->test_count++] = test;
-	test->id.v = (uint32_t)model->test_count;
-	HASH_ADD_KEYPTR(hh, model->tests_by_name, test->name, length, test);
-	*ret_id = test->id;
-	return 0;
-}
-
 static int apply_test(struct model *model, struct process *process, const struct event_test *event)
 {
 	size_t length = test_name_length(event->name);
@@ -425,7 +301,7 @@ static int apply_test(struct model *model, struct process *process, const struct
 	 * begins. */
 	if (!length)
 		return 0;
-	error = intern_test(model, event->name, length, &test);
+	error = interned_add_test(model, event->name, length, &test);
 	if (error)
 		return error;
 	if (test.v != process->test.v)
@@ -481,15 +357,15 @@ int model_apply(struct model *model, const struct event_header *event)
 	model->counters.events++;
 	switch (event->type) {
 	case EVENT_STACK:
-		return apply_stack(model, (const void *)event);
+		return interned_add_stack(model, (const void *)event);
 	case EVENT_FILE:
-		return apply_file(model, (const void *)event);
+		return interned_add_file(model, (const void *)event);
 	case EVENT_PYTHON_CODE:
 		return 0;
 	default:
 		break;
 	}
-	process = model_find_process(model, event->process_id);
+	process = process_find(model, event->process_id);
 	/* Its birth was lost or it is over a maximum: either is counted where it happened. */
 	if (!process || process->start_ns != event->process_start_ns)
 		return 0;

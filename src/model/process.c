@@ -12,7 +12,15 @@
 #include "model/points.h"
 #include "model/ranges.h"
 
-struct process *model_find_process(const struct model *model, uint32_t process_id)
+struct test_id process_current_test(const struct process *process)
+{
+	for (; process; process = process->parent)
+		if (process->announces_tests || process->test.v)
+			return process->test;
+	return (struct test_id){0};
+}
+
+struct process *process_find(const struct model *model, uint32_t process_id)
 {
 	struct process *process;
 
@@ -139,7 +147,7 @@ static int end(struct model *model, struct process *process, uint64_t time_ns)
 
 int process_add(struct model *model, uint32_t process_id, uint64_t start_ns, struct process **ret_process)
 {
-	struct process *process = model_find_process(model, process_id);
+	struct process *process = process_find(model, process_id);
 	int error;
 
 	if (process) {

@@ -11,6 +11,7 @@
 
 #include "consume/decode.h"
 #include "model/points.h"
+#include "model/process.h"
 
 void world_begin(struct world *world)
 {
@@ -374,7 +375,7 @@ const struct process *world_process(const struct world *world, uint32_t process_
 
 uint64_t world_file(const struct world *world, const struct actor *actor, int fd)
 {
-	const struct process *process = model_find_process(world->model, actor->process_id);
+	const struct process *process = process_find(world->model, actor->process_id);
 	const struct point_slot *slot;
 
 	cr_assert_not_null(process);
@@ -384,7 +385,7 @@ uint64_t world_file(const struct world *world, const struct actor *actor, int fd
 
 uint64_t world_live(const struct world *world, const struct actor *actor)
 {
-	const struct process *process = model_find_process(world->model, actor->process_id);
+	const struct process *process = process_find(world->model, actor->process_id);
 
 	cr_assert_not_null(process);
 	return process->table ? process->table->live : 0;

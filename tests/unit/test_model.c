@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "model/points.h"
+#include "model/process.h"
 #include "model/ranges.h"
 #include "model_events.h"
 
@@ -30,7 +31,7 @@ TestSuite(model, .init = setup, .fini = teardown);
 
 static const struct handle *handle_at(const struct actor *actor, int fd)
 {
-	const struct process *process = model_find_process(world.model, actor->process_id);
+	const struct process *process = process_find(world.model, actor->process_id);
 	const struct point_slot *slot = points_slot(process->table, fd);
 
 	cr_assert_not_null(slot);
@@ -39,7 +40,7 @@ static const struct handle *handle_at(const struct actor *actor, int fd)
 
 static uint64_t maps_of(const struct actor *actor)
 {
-	return ranges_count(model_find_process(world.model, actor->process_id)->space);
+	return ranges_count(process_find(world.model, actor->process_id)->space);
 }
 
 Test(model, open_and_close)
@@ -320,7 +321,7 @@ Test(model, unknown_processes)
 	events_exit(&world, &other, 0);
 	(void)events_fork_only(&world, &stranger, 1000, FORK_COPIES);
 	cr_assert_eq(world_live(&world, &command), 3);
-	cr_assert_null(model_find_process(world.model, 1000));
+	cr_assert_null(process_find(world.model, 1000));
 	cr_assert_eq(model_counters_get(world.model)->events, events + 5);
 }
 
@@ -414,7 +415,7 @@ Test(model, endless_numbers)
 		events_numbers_chunk(&world, &command, TABLE_EXITED, entries, TABLE_CHUNK_MAX, at == 0,
 		                     false);
 	cr_assert_eq(model_counters_get(world.model)->over_maximum, 1);
-	cr_assert_leq(model_find_process(world.model, 100)->table->number_capacity, POINTS_CAPACITY_MAX);
+	cr_assert_leq(process_find(world.model, 100)->table->number_capacity, POINTS_CAPACITY_MAX);
 	events_numbers_chunk(&world, &command, TABLE_EXITED, entries, 1, false, true);
 	cr_assert_eq(world_live(&world, &command), 3, "they are left out");
 }

@@ -14,7 +14,9 @@
 #include "consume/decode.h"
 #include "event_examples.h"
 #include "model/build.h"
+#include "model/interned.h"
 #include "model/points.h"
+#include "model/process.h"
 #include "model_events.h"
 #include "random_numbers.h"
 
@@ -50,7 +52,7 @@ Test(limits, processes)
 	cr_assert_eq(over_maximum(), 0);
 	child = events_fork_only(&world, &command, 500000, FORK_COPIES);
 	cr_assert_eq(over_maximum(), 1);
-	cr_assert_null(model_find_process(world.model, 500000));
+	cr_assert_null(process_find(world.model, 500000));
 	events_open(&world, &child, 3, 30);
 	events_exit(&world, &child, 0);
 	events_open(&world, &command, 3, 30);
@@ -87,9 +89,9 @@ Test(limits, stacks)
 	cr_assert_eq(over_maximum(), 1);
 	events_stack(&world, 1, NULL, 0);
 	cr_assert_eq(over_maximum(), 1, "one that is known is no more than before");
-	cr_assert_eq(model_find_stack(world.model, 1)->count, 1);
-	cr_assert_null(model_find_stack(world.model, MODEL_STACKS_MAX + 1));
-	cr_assert_not_null(model_find_stack(world.model, MODEL_STACKS_MAX));
+	cr_assert_eq(interned_find_stack(world.model, 1)->count, 1);
+	cr_assert_null(interned_find_stack(world.model, MODEL_STACKS_MAX + 1));
+	cr_assert_not_null(interned_find_stack(world.model, MODEL_STACKS_MAX));
 }
 
 Test(limits, files)
@@ -103,9 +105,9 @@ Test(limits, files)
 	cr_assert_eq(over_maximum(), 0);
 	events_file(&world, &command, MODEL_FILES_MAX + 1, "lib.so");
 	cr_assert_eq(over_maximum(), 1);
-	cr_assert_str_eq(model_find_file(world.model, &key), "/lib.so");
+	cr_assert_str_eq(interned_find_file(world.model, &key), "/lib.so");
 	key.device = 1;
-	cr_assert_null(model_find_file(world.model, &key));
+	cr_assert_null(interned_find_file(world.model, &key));
 }
 
 Test(limits, tests)
@@ -119,9 +121,9 @@ Test(limits, tests)
 	cr_assert_eq(over_maximum(), 0);
 	events_test(&world, &command, "one more");
 	cr_assert_eq(over_maximum(), 1);
-	cr_assert_eq(process_current_test(model_find_process(world.model, 100)).v, 0);
+	cr_assert_eq(process_current_test(process_find(world.model, 100)).v, 0);
 	events_test(&world, &command, "t77 (teardown)");
-	cr_assert_eq(process_current_test(model_find_process(world.model, 100)).v, 77);
+	cr_assert_eq(process_current_test(process_find(world.model, 100)).v, 77);
 }
 
 Test(limits, groups)
@@ -173,7 +175,7 @@ Test(limits, many_living_processes)
 		child = events_fork_only(&world, &command, 100000 + i, FORK_COPIES);
 		events_exit(&world, &child, 0);
 	}
-	cr_assert_eq(model_find_process(world.model, 100)->child_count, LIVING);
+	cr_assert_eq(process_find(world.model, 100)->child_count, LIVING);
 }
 
 Test(limits, hostile_names)
@@ -213,7 +215,7 @@ Test(limits, no_time)
 	events_open(&world, &child, 3, 30);
 	cr_assert_not_null(decode_event(&event, sizeof(event)));
 	cr_assert_eq(model_apply(world.model, &event.header), 0);
-	cr_assert_null(model_find_process(world.model, 200));
+	cr_assert_null(process_find(world.model, 200));
 	cr_assert_eq(world_left_open(&world, 200, HANDLE_KIND_FD), 1);
 }
 
@@ -383,7 +385,7 @@ Test(limits, random_events)
 		if ((type == EVENT_PROCESS_EXITED || type == EVENT_PROCESS_EXECED) && random_below(&state, 4))
 			continue;
 		shrink(&state, &event);
-		if (round % 1000 == 0 && !model_find_process(world.model, 101))
+		if (round % 1000 == 0 && !process_find(world.model, 101))
 			cr_assert_eq(model_follow(world.model, 101, 1, 1, "again"), 0);
 		decoded = decode_event(&event, bytes);
 		if (!decoded)
