@@ -116,6 +116,7 @@ static __always_inline void mark_take(struct followed_process *process, enum shu
 	event.table = (u64)task->files;
 	event.space = (u64)task->mm;
 	event.mark = mark;
+	BPF_CORE_READ_STR_INTO(&event.comm, task, group_leader, comm);
 	event.vmas = task->mm ? task->mm->map_count : 0;
 	event.fd_limit = task->signal->rlim[MARK_RLIMIT_NOFILE].rlim_cur;
 	send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES);

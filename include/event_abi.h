@@ -261,8 +261,9 @@ struct event_mark {
 	__u32 mark; /* enum shutdown_mark */
 	__u32 vmas; /* mm->map_count */
 	__u64 fd_limit;
+	char comm[COMM_BYTES]; /* the leader's: a process may rename itself (prctl(2), PR_SET_NAME) */
 };
-EVENT_ASSERT_SIZE(struct event_mark, 64);
+EVENT_ASSERT_SIZE(struct event_mark, 80);
 
 enum frame_kind { FRAME_NATIVE = 0, FRAME_PYTHON, FRAME_KIND_COUNT };
 

@@ -150,7 +150,7 @@ static bool contents_valid(const struct event_header *header, size_t bytes)
 	case EVENT_MARK: {
 		const struct event_mark *mark = event;
 
-		return mark->mark > SHUTDOWN_NONE && mark->mark < SHUTDOWN_COUNT;
+		return mark->mark > SHUTDOWN_NONE && mark->mark < SHUTDOWN_COUNT && comm_valid(mark->comm);
 	}
 	case EVENT_STACK:
 		return stack_valid(event, bytes);

@@ -324,6 +324,8 @@ int process_marked(struct model *model, struct process *process, const struct ev
 	process->mark = event->mark;
 	process->mark_ns = event->header.time_ns;
 	process->vmas = event->vmas;
+	if (event->comm[0])
+		memcpy(process->comm, event->comm, sizeof(process->comm));
 	process->fd_limit = event->fd_limit;
 	return left_open_take(model, process, LEFT_OPEN_SHARED_LATER);
 }

@@ -129,3 +129,9 @@ def test_a_survivor_is_listed_with_what_it_holds():
     assert str(survivor) in result.stderr
     # The survivor has a minute to live: nobody waited for it.
     assert took_s < 30
+
+
+def test_a_process_that_renamed_itself_has_its_last_name():
+    rename = "import ctypes; ctypes.CDLL(None).prctl(15, b'worker 7', 0, 0, 0)"
+    report = leftopen.run(leftopen.PYTHON, "-c", rename).report
+    assert [process["comm"] for process in report["processes"]] == ["worker 7"]

@@ -88,6 +88,7 @@ size_t event_example(enum event_type type, union any_event *event)
 		break;
 	case EVENT_MARK:
 		event->mark.mark = SHUTDOWN_FINALIZE;
+		memcpy(event->mark.comm, "fifteen_letters", COMM_BYTES);
 		bytes = sizeof(event->mark);
 		break;
 	case EVENT_STACK:

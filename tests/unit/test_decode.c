@@ -305,6 +305,7 @@ Test(decode, others_out_of_range)
 
 	REFUSED(EVENT_PROCESS_FORKED, forked.process_id, 100);
 	REFUSED(EVENT_PROCESS_EXECED, execed.comm[COMM_BYTES - 1], 'x');
+	REFUSED(EVENT_MARK, mark.comm[COMM_BYTES - 1], 'x');
 	bytes = event_example(EVENT_PROCESS_FORKED, &event);
 	memset(event.forked.comm, 'x', COMM_BYTES);
 	cr_assert_null(decode(&event, bytes));
