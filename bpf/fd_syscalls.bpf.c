@@ -32,6 +32,8 @@ static __always_inline int fill_made(struct event_fd_made *event, struct followe
 	if (!file)
 		return -1;
 	compat_inode_head(BPF_CORE_READ(file, f_inode), &inode);
+	if (process->marked)
+		process->made_after_mark = 1;
 	fill_header(&event->header, EVENT_FD_MADE, sizeof(*event), process);
 	event->table = (u64)files;
 	event->file = (u64)file;

@@ -49,7 +49,6 @@ static __always_inline void mark_read_socket(struct file *file, struct event_soc
 
 struct mark_walk {
 	struct walk_scratch *scratch;
-	unsigned long *open_fds;
 	struct file **array;
 	u32 numbers;
 	u32 sent;

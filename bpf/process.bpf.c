@@ -29,6 +29,7 @@ int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *chi
 	entry.start_ns = child->start_boottime;
 	entry.finalizing_thread = 0;
 	entry.marked = SHUTDOWN_NONE;
+	entry.made_after_mark = 0;
 	if (bpf_map_update_elem(&followed, &child_id, &entry, BPF_ANY)) {
 		count_loss(LOSS_PROCESS_MAP_FULL);
 		return 0;
@@ -112,6 +113,7 @@ int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, stru
 	process->python_minor = 0;
 	process->finalizing_thread = 0;
 	process->marked = SHUTDOWN_NONE;
+	process->made_after_mark = 0;
 	note_executable(process, mm, &event.exe);
 	fill_header(&event.header, EVENT_PROCESS_EXECED, sizeof(event), process);
 	bpf_probe_read_kernel_str(event.comm, sizeof(event.comm), task->comm);
@@ -135,7 +137,7 @@ int BPF_PROG(process_exited, struct task_struct *task)
 		return 0;
 	if (!process->marked)
 		mark_take(process, SHUTDOWN_LAST_THREAD);
-	else if (process->marked != SHUTDOWN_EXIT_GROUP)
+	else if (process->made_after_mark)
 		/* Code of the process ran after the mark, and what it made then is left open, too. */
 		mark_send_targets(process);
 	if (files)

@@ -174,26 +174,35 @@ __weak __noinline int native_remember(struct followed_process *process, u64 addr
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct capture_scratch *scratch = capture_scratch_get();
-	struct native_position *known = NULL;
-	struct native_address key = {.address = address};
+	struct native_known *known;
+	u32 place, mappings = compat_mappings_sequence(), execs = task->self_exec_id, process_id = task->tgid;
 
 	if (!scratch || !process)
 		return 0;
-	key.start_ns = process->start_ns;
-	key.process_id = task->tgid;
-	key.execs = task->self_exec_id;
 	/* Whoever maps has just changed them: what is kept for one call is of no use to the next. */
-	key.mappings = scratch->pending.kind == EVENT_FD_MADE ? compat_mappings_sequence() : 1;
-	if (!(key.mappings & 1))
-		known = bpf_map_lookup_elem(&native_positions, &key);
-	if (known) {
-		scratch->found = *known;
+	if (scratch->pending.kind != EVENT_FD_MADE || mappings & 1) {
+		(void)native_find(process, scratch, address);
 		return scratch->found.is_code;
 	}
-	/* A sibling thread may change them meanwhile. Where there is no room it is looked up again. */
-	if (!native_find(process, scratch, address) && !(key.mappings & 1) &&
-	    compat_mappings_sequence() == key.mappings)
-		(void)bpf_map_update_elem(&native_positions, &key, &scratch->found, BPF_ANY);
+	place = hash_mix(process->start_ns, address) & (NATIVE_KNOWN_COUNT - 1);
+	known = bpf_map_lookup_elem(&native_known, &place);
+	if (!known)
+		return 0;
+	if (known->of.address == address && known->of.mappings == mappings &&
+	    known->of.start_ns == process->start_ns && known->of.process_id == process_id &&
+	    known->of.execs == execs) {
+		scratch->found = known->found;
+		return scratch->found.is_code;
+	}
+	/* A sibling thread may change them meanwhile. */
+	if (!native_find(process, scratch, address) && compat_mappings_sequence() == mappings) {
+		known->of.start_ns = process->start_ns;
+		known->of.address = address;
+		known->of.process_id = process_id;
+		known->of.execs = execs;
+		known->of.mappings = mappings;
+		known->found = scratch->found;
+	}
 	return scratch->found.is_code;
 }
 

@@ -399,8 +399,10 @@ struct followed_process {
 	                            PyGC_Collect */
 	__u32 marked;            /* enum shutdown_mark: the first wins */
 	__u32 hints_version;     /* of the daemon's findings that were looked at */
+	__u32 made_after_mark;   /* 1: descriptors were, so that their targets are still to be read */
+	__u32 reserved;
 };
-EVENT_ASSERT_SIZE(struct followed_process, 32);
+EVENT_ASSERT_SIZE(struct followed_process, 40);
 
 /* Counters of what was lost and why, one a name; each is shown in every report. */
 enum loss_cause {

@@ -198,6 +198,13 @@ static int apply_fd_target(struct model *model, struct process *process, const s
 	if (!handle || handle->file != event->file) {
 		struct maker maker;
 
+		/* The header's time is before the first number was looked at: by now the number may have been
+		 * closed and given out again. */
+		if (handle && handle->maker.made_ns >= event->header.time_ns)
+			return 0;
+		/* An earlier mark of a shared table saw another file there as it was being closed. */
+		if (handle && handle->provisional)
+			points_withdraw(model, table, event->fd);
 		fill_maker(process, &event->header, 0, HANDLE_ORIGIN_UNSEEN, &maker);
 		maker.type = kinds_type_of_mode(event->mode);
 		handle = points_handle_new(&maker, event->file, 0, (uint16_t)event->mode);

@@ -1,9 +1,10 @@
 """What following costs: one table of ratios, all of one run, in Markdown on stdout.
 
 Each round takes its columns one after the other (nothing, empty tracepoints, none, fp, and again), so that a
-machine that changes its speed changes it for all. A column is two sessions: one of loops and a compile, one of
-the demo suite alone. A cell is the best of all rounds, because what disturbs a measurement only makes it
-longer; how soon and how late leftopen is are medians. Run by `make bench`, as root.
+machine that changes its speed changes it for all. A column is two sessions: one of loops and compiles, one of
+the demo suite alone. A loop's cell is the best slice of all rounds: a slice is so short that in some of them
+nothing disturbed it. A whole command meets every disturbance there is, so its cell is the median. Run by
+`make bench`, as root.
 
 Environment: BENCH_ROUNDS (3), LEFTOPEN_BUILD (../../build), BENCH_JSON: a file for every figure of every round.
 """
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +28,7 @@ BUILD = Path(os.environ.get("LEFTOPEN_BUILD") or ROOT / "build").resolve()
 PYTHON = "/usr/bin/python3"
 COLUMNS = ("nothing", "empty tracepoints", "none", "fp")
 COMPILED_FILES = 48
+COMPILES = 3  # in each session
 # Detaching thirty tracepoints takes two to six seconds; more than this is no longer detaching.
 DETACH_LIMIT_S = 60
 SESSION_LIMIT_S = 120
@@ -69,9 +72,9 @@ ROWS = (
 
 @dataclass
 class Session:
-    """What one run of `steps` gave, in seconds, or ns for loops; and leftopen's own words about it."""
+    """What one run of `steps` gave: lists of seconds, or of ns for loops; and leftopen's own words about it."""
 
-    figures: dict = field(default_factory=dict)
+    figures: dict = field(default_factory=lambda: defaultdict(list))
     armed_s: float = 0.0
     back_s: float = 0.0
     own_words: str = ""
@@ -141,14 +144,14 @@ def parse_output(session, output):
         if words[1] in ("start", "end"):
             bounds[words[1]] = int(words[2])
         elif words[1] == "loop":
-            session.figures[words[2]] = float(words[3])
+            session.figures[words[2]].append(float(words[3]))
         elif words[1] == "step":
             label, wall, cpu, parent, status = words[2:7]
             if status != "0":
                 sys.exit(f"bench: the step {label} ended with status {status}:\n{output}")
-            session.figures[f"{label}_wall"] = int(wall) / 1e9
-            session.figures[f"{label}_cpu"] = int(cpu) / 1e9
-            session.figures[f"{label}_all_cpu"] = (int(cpu) + int(parent)) / 1e9
+            session.figures[f"{label}_wall"].append(int(wall) / 1e9)
+            session.figures[f"{label}_cpu"].append(int(cpu) / 1e9)
+            session.figures[f"{label}_all_cpu"].append((int(cpu) + int(parent)) / 1e9)
     return bounds["start"], bounds["end"]
 
 
@@ -182,7 +185,7 @@ def measure(rounds, folder):
     """@return {column: [(session of loops, session of the demo), ...]}, and whether nobody else was tracing"""
     loops = [[f"loop_{name}", BUILD / "bench/loop", name, turns, slices] for name, turns, slices in LOOPS]
     loops.append(["loop_python", PYTHON, BENCH / "open_close.py"])
-    loops.append(["compile", "make", "-s", "-B", "-j2", "-C", folder / "compile"])
+    loops += [["compile", "make", "-s", "-B", "-j2", "-C", folder / "compile"]] * COMPILES
     demo = [["demo", PYTHON, "-m", "pytest", "-q", "tests/demo/leaky"]]
     sessions = {column: [] for column in COLUMNS}
     alone = True
@@ -197,8 +200,9 @@ def measure(rounds, folder):
     return sessions, alone
 
 
-def best(sessions, key):
-    return min(session.figures[key] for pair in sessions for session in pair if key in session.figures)
+def value_of(sessions, row):
+    values = [value for pair in sessions for session in pair for value in session.figures[row.key]]
+    return min(values) if row.unit == "ns" else statistics.median(values)
 
 
 def as_text(value, unit):
@@ -206,13 +210,13 @@ def as_text(value, unit):
 
 
 def print_ratios(sessions):
-    print("| best of the rounds | " + " | ".join(COLUMNS) + " | aim with fp |")
+    print("| ns: best slice, s: median of the runs | " + " | ".join(COLUMNS) + " | aim with fp |")
     print("|---" * (len(COLUMNS) + 2) + "|")
     for row in ROWS:
-        bare = best(sessions["nothing"], row.key)
+        bare = value_of(sessions["nothing"], row)
         cells = [as_text(bare, row.unit)]
         for column in COLUMNS[1:]:
-            value = best(sessions[column], row.key)
+            value = value_of(sessions[column], row)
             cells.append(f"{value / bare:.2f} x ({as_text(value, row.unit)})")
         print(f"| {row.title} | " + " | ".join(cells) + f" | {row.aim + ' x' if row.aim else ''} |")
 
