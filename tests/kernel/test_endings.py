@@ -135,3 +135,11 @@ def test_a_process_that_renamed_itself_has_its_last_name():
     rename = "import ctypes; ctypes.CDLL(None).prctl(15, b'worker 7', 0, 0, 0)"
     report = leftopen.run(leftopen.PYTHON, "-c", rename).report
     assert [process["comm"] for process in report["processes"]] == ["worker 7"]
+
+
+def test_perl_is_asked_before_it_closes_everything():
+    keep = 'for (1..4) { open(my $file, "<", "/etc/hosts") or die; push @main::kept, $file; }'
+    report = leftopen.run("perl", "-e", keep).report
+    assert [process["left_open_at"] for process in report["processes"]] == ["exit"]
+    files = [group for group in report["groups"] if group["kind"] == "fd"]
+    assert [(group["count"], group["released"]) for group in files] == [(4, {"never": 0, "at_shutdown": 4})]
