@@ -7,8 +7,6 @@
 
 #include "maps.bpf.h"
 
-enum stack_mode { STACKS_NONE = 0, STACKS_FP };
-
 static __always_inline struct capture_scratch *capture_scratch_get(void)
 {
 	u32 zero = 0;
@@ -62,7 +60,7 @@ static __always_inline void capture_take_python_hint(struct followed_process *pr
 static __always_inline void capture_and_send(void *ctx, struct followed_process *process,
                                              struct capture_scratch *scratch)
 {
-	if (config_stacks == STACKS_NONE) {
+	if (config_stacks == STACKS_MODE_NONE) {
 		capture_send(scratch, 0);
 		return;
 	}

@@ -12,7 +12,7 @@
 #include "handle_kinds.h"
 
 /* Set before loading. */
-extern const volatile __u32 config_stacks; /* enum stack_mode */
+extern const volatile __u32 config_stacks; /* enum stacks_mode */
 extern const volatile __u32 config_ring_bytes;
 /* Set while running: programs stay attached for seconds after the daemon has finished, doing nothing. */
 extern __u32 switched_on;
@@ -35,13 +35,6 @@ struct {
 	__type(key, u32);
 	__type(value, struct followed_process);
 } followed __weak SEC(".maps");
-
-struct python_hint {
-	u64 start_ns;
-	u64 runtime;
-	u32 minor;
-	u32 reserved;
-};
 
 /* By tgid: runtimes that the daemon found where the file was not known yet as the process mapped it. */
 struct {

@@ -9,7 +9,7 @@
 #include "core_compat.bpf.h"
 #include "path.bpf.h"
 
-#define MARK_RLIMIT_NOFILE 7
+#define RLIMIT_NOFILE 7
 /* Chosen by: a report shows 20 samples of each group; about a microsecond each at the exit of a process. */
 #define MARK_TARGETS_MAX 4096
 /* include/uapi/linux/stat.h, include/linux/socket.h */
@@ -117,7 +117,7 @@ static __always_inline void mark_take(struct followed_process *process, enum shu
 	event.mark = mark;
 	BPF_CORE_READ_STR_INTO(&event.comm, task, group_leader, comm);
 	event.vmas = task->mm ? task->mm->map_count : 0;
-	event.fd_limit = task->signal->rlim[MARK_RLIMIT_NOFILE].rlim_cur;
+	event.fd_limit = task->signal->rlim[RLIMIT_NOFILE].rlim_cur;
 	send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES);
 }
 

@@ -11,9 +11,7 @@
 #include "path.bpf.h"
 #include "table.bpf.h"
 
-#define RLIMIT_NOFILE     7
 #define SIGNAL_GROUP_EXIT 4
-#define PAGE_BYTES        4096ULL
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *child)

@@ -4,7 +4,7 @@
  */
 #include "unwind.bpf.h"
 
-const volatile __u32 config_stacks = STACKS_FP;
+const volatile __u32 config_stacks = STACKS_MODE_FP;
 const volatile __u32 config_ring_bytes = 8 << 20;
 __u32 switched_on = 0;
 __u32 python_hints_version = 0;

@@ -404,6 +404,19 @@ struct followed_process {
 };
 EVENT_ASSERT_SIZE(struct followed_process, 40);
 
+/* Value of the map of hints, keyed by tgid: a runtime that the daemon found after the process had mapped it.
+ */
+struct python_hint {
+	__u64 start_ns;
+	__u64 runtime; /* address in the process */
+	__u32 minor;
+	__u32 reserved;
+};
+EVENT_ASSERT_SIZE(struct python_hint, 24);
+
+/* How native stacks are captured. */
+enum stacks_mode { STACKS_MODE_NONE = 0, STACKS_MODE_FP };
+
 /* Counters of what was lost and why, one a name; each is shown in every report. */
 enum loss_cause {
 	LOSS_RING_FULL_HANDLES = 0,

@@ -278,11 +278,7 @@ int loader_forget_file(struct loader *loader, const struct file_key *key)
 int loader_hint_python(struct loader *loader, uint32_t process_id, uint64_t start_ns, uint64_t runtime,
                        uint32_t minor)
 {
-	/* As in bpf/maps.bpf.h. */
-	struct {
-		uint64_t start_ns, runtime;
-		uint32_t minor, reserved;
-	} hint = {.start_ns = start_ns, .runtime = runtime, .minor = minor};
+	struct python_hint hint = {.start_ns = start_ns, .runtime = runtime, .minor = minor};
 
 	if (bpf_map_update_elem(bpf_map__fd(loader->skeleton->maps.python_hints), &process_id, &hint,
 	                        BPF_ANY))

@@ -13,8 +13,6 @@
 
 struct loader;
 
-enum stacks_mode { STACKS_MODE_NONE = 0, STACKS_MODE_FP };
-
 /* Ring sizes are powers of two between a page and 1 GiB (kernel/bpf/ringbuf.c). */
 #define LOADER_RING_BYTES_DEFAULT (16U << 20)
 #define LOADER_RING_BYTES_MIN     (64U << 10)
