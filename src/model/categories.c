@@ -10,13 +10,18 @@
 /* libc's own files, which it maps where a program first asks for a locale or a conversion. */
 static const char *const libc_files[] = {"*/locale/*", "*/gconv/gconv-modules.cache"};
 
-static bool is_libc_file(const struct snapshot_group *group)
+/* What the loader maps, where no stack was captured (--stacks=none) to show that it was the loader. */
+static const char *const libraries[] = {"*.so", "*.so.*"};
+
+static bool target_matches(const struct snapshot_group *group, const char *const *globs, size_t count)
 {
-	for (size_t i = 0; group->sample_count && i < sizeof(libc_files) / sizeof(libc_files[0]); i++)
-		if (!fnmatch(libc_files[i], group->samples[0].target, 0))
+	for (size_t i = 0; group->sample_count && i < count; i++)
+		if (!fnmatch(globs[i], group->samples[0].target, 0))
 			return true;
 	return false;
 }
+
+#define TARGET_MATCHES(group, globs) target_matches(group, globs, sizeof(globs) / sizeof((globs)[0]))
 
 /* Private anonymous memory is the application's only where its own code made the call: what libc or a runtime
  * maps for an arena has a user's line above it too. By frame pointers libc's caller is not known, so the
@@ -36,7 +41,7 @@ void categories_assign(struct snapshot *snapshot)
 			continue;
 		stack = snapshot_find_stack(snapshot, group->stack);
 		if ((stack && stack->frame_count && stack->frames[0].room == ROOM_LOADER) ||
-		    is_libc_file(group))
+		    TARGET_MATCHES(group, libc_files) || (!stack && TARGET_MATCHES(group, libraries)))
 			group->category = CATEGORY_LOADER;
 		else if (group->type == HANDLE_TYPE_ANON && !is_application_memory(stack))
 			group->category = CATEGORY_ALLOCATOR;

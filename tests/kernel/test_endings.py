@@ -143,3 +143,10 @@ def test_perl_is_asked_before_it_closes_everything():
     assert [process["left_open_at"] for process in report["processes"]] == ["exit"]
     files = [group for group in report["groups"] if group["kind"] == "fd"]
     assert [(group["count"], group["released"]) for group in files] == [(4, {"never": 0, "at_shutdown": 4})]
+
+
+def test_without_stacks_the_loaders_mappings_are_still_its_own():
+    report = leftopen.run("/bin/true", options=["--stacks=none"]).report
+    libraries = [group for group in report["groups"] if group["kind"] == "map" and group["samples"][0]["target"]]
+    assert libraries and {group["category"] for group in libraries} == {"loader"}
+    assert not report["sites"]
