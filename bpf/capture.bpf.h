@@ -66,7 +66,10 @@ static __always_inline void capture_and_send(void *ctx, struct followed_process 
 	}
 	if (!process->python_runtime)
 		capture_take_python_hint(process);
-	if (process->python_runtime)
+	scratch->process_start_ns = process->start_ns;
+	scratch->python_runtime = process->python_runtime;
+	scratch->python_minor = process->python_minor;
+	if (scratch->python_runtime)
 		bpf_tail_call(ctx, &capture_programs, CAPTURE_PYTHON);
 	else
 		bpf_tail_call(ctx, &capture_programs, CAPTURE_NATIVE);

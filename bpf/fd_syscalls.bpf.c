@@ -34,7 +34,7 @@ static __always_inline int fill_made(struct event_fd_made *event, struct followe
 	compat_inode_head(BPF_CORE_READ(file, f_inode), &inode);
 	if (process->marked)
 		process->made_after_mark = 1;
-	fill_header(&event->header, EVENT_FD_MADE, sizeof(*event), process);
+	fill_header(&event->header, EVENT_FD_MADE, sizeof(*event), process->start_ns);
 	event->table = (u64)files;
 	event->file = (u64)file;
 	event->inode = inode.number;
@@ -172,7 +172,7 @@ int enter_close(struct trace_event_raw_sys_enter *ctx)
 	file = compat_table_file(files, (u32)ctx->args[0]);
 	if (!file)
 		return 0;
-	fill_header(&event.header, EVENT_FD_CLOSED, sizeof(event), process);
+	fill_untimed_header(&event.header, EVENT_FD_CLOSED, sizeof(event), process->start_ns);
 	event.table = (u64)files;
 	event.file = (u64)file;
 	event.fd = (s32)ctx->args[0];
@@ -191,7 +191,7 @@ int enter_close_range(struct trace_event_raw_sys_enter *ctx)
 	 * refuses other flags and a range that ends before it begins (fs/file.c, close_range). */
 	if (!process || flags || first > last)
 		return 0;
-	fill_header(&event.header, EVENT_FD_RANGE_CLOSED, sizeof(event), process);
+	fill_untimed_header(&event.header, EVENT_FD_RANGE_CLOSED, sizeof(event), process->start_ns);
 	event.table = (u64)bpf_get_current_task_btf()->files;
 	event.first = first;
 	event.last = last;

@@ -50,8 +50,8 @@ static __always_inline void note_file(struct followed_process *process, struct e
 		if (known)
 			note_runtime(process, known, event->address, event->file_offset);
 	}
-	file_send_once(process, file, &event->key, FILE_MAPPED, !!(protection & PROT_EXEC), event->address,
-	               event->length_bytes, event->file_offset);
+	file_send_once(process->start_ns, file, &event->key, FILE_MAPPED, !!(protection & PROT_EXEC),
+	               event->address, event->length_bytes, event->file_offset);
 }
 
 SEC("tracepoint/syscalls/sys_exit_mmap")
@@ -72,7 +72,7 @@ int exit_mmap(struct trace_event_raw_sys_exit *ctx)
 	task = bpf_get_current_task_btf();
 	registers = (struct pt_regs *)bpf_task_pt_regs(task);
 	event = &scratch->pending.map;
-	fill_header(&event->header, EVENT_MAP_MADE, sizeof(*event), process);
+	fill_header(&event->header, EVENT_MAP_MADE, sizeof(*event), process->start_ns);
 	event->space = (u64)task->mm;
 	event->address = ctx->ret;
 	event->length_bytes = whole_pages(registers->si);
@@ -107,7 +107,7 @@ static __always_inline void send_range(struct followed_process *process, u16 typ
 {
 	struct event_map_released event = {};
 
-	fill_header(&event.header, type, sizeof(event), process);
+	fill_untimed_header(&event.header, type, sizeof(event), process->start_ns);
 	event.space = (u64)bpf_get_current_task_btf()->mm;
 	event.address = address;
 	event.length_bytes = whole_pages(length_bytes);
@@ -170,7 +170,7 @@ int exit_mremap(struct trace_event_raw_sys_exit *ctx)
 	if (refused(registers->di, registers->si))
 		return 0;
 	event = &scratch->pending.moved;
-	fill_header(&event->header, EVENT_MAP_MOVED, sizeof(*event), process);
+	fill_header(&event->header, EVENT_MAP_MOVED, sizeof(*event), process->start_ns);
 	event->space = (u64)task->mm;
 	event->result = ctx->ret;
 	event->old_address = registers->di;

@@ -59,19 +59,27 @@ struct {
 	__type(value, struct python_layout);
 } python_layouts __weak SEC(".maps");
 
-/* What was sent once. An evicted entry is sent again, which the daemon takes as the same. */
+/* What was sent: the last few ids of each place, as looking one up in a hash that evicts costs ten times as
+ * much. One that was pushed out is sent again, which the daemon takes as the same. */
+#define SENT_PLACES      16384
+#define SENT_PLACE_COUNT 4
+
+struct sent_place {
+	u64 ids[SENT_PLACE_COUNT];
+};
+
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, u64);
-	__type(value, u8);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SENT_PLACES);
+	__type(key, u32);
+	__type(value, struct sent_place);
 } stacks_sent __weak SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, u64);
-	__type(value, u8);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SENT_PLACES);
+	__type(key, u32);
+	__type(value, struct sent_place);
 } codes_sent __weak SEC(".maps");
 
 enum file_sent { FILE_SENT = 1, FILE_SENT_EXECUTABLE };
@@ -135,8 +143,11 @@ struct pending_handle {
 	};
 };
 
-/* How much of a line table is hashed at once, by lanes of four words. */
+/* How much of a line table is hashed at once, by lanes of four words, and where it lies at most in its
+ * object. */
 #define PYTHON_IDENTITY_BYTES 512
+#define PYTHON_BYTES_DATA_MAX 56
+#define PYTHON_IDENTITY_WORDS ((PYTHON_IDENTITY_BYTES + PYTHON_BYTES_DATA_MAX) / 8)
 
 /* Where an address is mapped. */
 struct mapped_at {
@@ -149,15 +160,20 @@ struct mapped_at {
 
 struct capture_scratch {
 	struct pending_handle pending;
+	/* Of the maker's process: what the capture programs need of it, as finding it again costs more. */
+	u64 process_start_ns;
+	u64 python_runtime;
+	u32 python_minor;
+	u32 reserved;
 	struct mapped_at mapped;
 	struct native_position found;
 	u64 addresses[STACK_NATIVE_MAX];
 	u64 node[32]; /* one node of the maple tree */
 	u32 node_slot;
-	u32 reserved;
+	u32 reserved2;
 	u8 frame[128];
 	u8 code[256];
-	u64 line_table[PYTHON_IDENTITY_BYTES / 8 + 4]; /* part of one, with room for zeros behind it */
+	u64 line_table[PYTHON_IDENTITY_WORDS]; /* part of one */
 	struct event_stack stack;
 };
 
@@ -249,18 +265,50 @@ static __always_inline u32 bounded_bytes(u64 bytes, u32 maximum)
 	return bounded;
 }
 
-static __always_inline void fill_header(struct event_header *header, u16 type, u32 bytes,
-                                        struct followed_process *process)
+/* @param start_ns of the process */
+static __always_inline void fill_untimed_header(struct event_header *header, u16 type, u32 bytes,
+                                                u64 start_ns)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
 	header->type = type;
 	header->reserved = 0;
 	header->size_bytes = bytes;
-	header->time_ns = bpf_ktime_get_boot_ns();
+	header->time_ns = 0;
 	header->process_id = task->tgid;
 	header->thread_id = task->pid;
-	header->process_start_ns = process->start_ns;
+	header->process_start_ns = start_ns;
+}
+
+static __always_inline void fill_header(struct event_header *header, u16 type, u32 bytes, u64 start_ns)
+{
+	fill_untimed_header(header, type, bytes, start_ns);
+	header->time_ns = bpf_ktime_get_boot_ns();
+}
+
+/* @return the place where this id is, or would be */
+static __always_inline struct sent_place *sent_place_find(void *sent, u64 id)
+{
+	u32 place = id & (SENT_PLACES - 1);
+
+	return bpf_map_lookup_elem(sent, &place);
+}
+
+static __always_inline bool sent_before(const struct sent_place *place, u64 id)
+{
+	return place &&
+	       (place->ids[0] == id || place->ids[1] == id || place->ids[2] == id || place->ids[3] == id);
+}
+
+/* The oldest makes room. Two CPUs at once may lose one, which is then sent again. */
+static __always_inline void sent_note(struct sent_place *place, u64 id)
+{
+	if (!place)
+		return;
+	place->ids[3] = place->ids[2];
+	place->ids[2] = place->ids[1];
+	place->ids[1] = place->ids[0];
+	place->ids[0] = id;
 }
 
 /* @return the current process's entry, or NULL: it is not followed, or leftopen has finished */

@@ -95,7 +95,7 @@ static __noinline int mark_send_targets(struct followed_process *process)
 		        .numbers = BPF_CORE_READ(table, max_fds),
 		};
 
-		fill_header(&scratch->target.header, EVENT_FD_TARGET, 0, process);
+		fill_header(&scratch->target.header, EVENT_FD_TARGET, 0, process->start_ns);
 		scratch->target.table = (u64)files;
 		bpf_loop(MARK_NUMBERS_MAX, mark_step, &walk, 0);
 	}
@@ -111,7 +111,7 @@ static __always_inline void mark_take(struct followed_process *process, enum shu
 
 	process->marked = mark;
 	mark_send_targets(process);
-	fill_header(&event.header, EVENT_MARK, sizeof(event), process);
+	fill_header(&event.header, EVENT_MARK, sizeof(event), process->start_ns);
 	event.table = (u64)task->files;
 	event.space = (u64)task->mm;
 	event.mark = mark;

@@ -73,7 +73,7 @@ static __always_inline int test_announced(struct followed_process *process, u64 
 	}
 	event->bytes = length;
 	bytes = offsetof(struct event_test, name) + (u32)length;
-	fill_header(&event->header, EVENT_TEST, bytes, process);
+	fill_header(&event->header, EVENT_TEST, bytes, process->start_ns);
 	if (bytes <= sizeof(*event))
 		send_process_event(event, bytes, LOSS_RING_FULL_PROCESSES);
 	walk_scratch_return(scratch);

@@ -77,9 +77,9 @@ static __always_inline u32 path_read(struct file *file, char *names, struct even
  * header to be read before its code. @param executable whether the mapping may be run, so that it may be a
  * runtime
  * @return 0: it is sent, now or before; -1: it could not be */
-static __always_inline int file_send_once(struct followed_process *process, struct file *file,
-                                          const struct file_key *key, u32 cause, u32 executable, u64 address,
-                                          u64 length_bytes, u64 file_offset)
+static __always_inline int file_send_once(u64 start_ns, struct file *file, const struct file_key *key,
+                                          u32 cause, u32 executable, u64 address, u64 length_bytes,
+                                          u64 file_offset)
 {
 	u8 as = executable ? FILE_SENT_EXECUTABLE : FILE_SENT, *sent;
 	struct walk_scratch *scratch;
@@ -101,7 +101,7 @@ static __always_inline int file_send_once(struct followed_process *process, stru
 	scratch->file.file_size_bytes = BPF_CORE_READ(file, f_inode, i_size);
 	bytes = bounded_bytes(path_read(file, scratch->file.names, &scratch->file.path), PATH_NAMES_BYTES) +
 	        offsetof(struct event_file, names);
-	fill_header(&scratch->file.header, EVENT_FILE, bytes, process);
+	fill_header(&scratch->file.header, EVENT_FILE, bytes, start_ns);
 	error = bpf_ringbuf_output(&events, &scratch->file, bytes, BPF_RB_FORCE_WAKEUP) ? -1 : 0;
 	if (!error)
 		bpf_map_update_elem(&files_sent, key, &as, BPF_ANY);

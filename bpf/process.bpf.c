@@ -32,7 +32,7 @@ int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *chi
 		count_loss(LOSS_PROCESS_MAP_FULL);
 		return 0;
 	}
-	fill_header(&event.header, EVENT_PROCESS_FORKED, sizeof(event), process);
+	fill_header(&event.header, EVENT_PROCESS_FORKED, sizeof(event), process->start_ns);
 	event.parent_table = (u64)parent->files;
 	event.parent_space = (u64)parent->mm;
 	event.table = (u64)child->files;
@@ -64,7 +64,7 @@ static __always_inline void note_executable(struct followed_process *process, st
 		process->python_minor = known->python_minor;
 		process->python_runtime = start_code - known->executable_vaddr + known->runtime_vaddr;
 	}
-	file_send_once(process, file, ret_key, FILE_EXECED, 1, start_code, 0, 0);
+	file_send_once(process->start_ns, file, ret_key, FILE_EXECED, 1, start_code, 0, 0);
 }
 
 static __always_inline void send_arguments(struct followed_process *process, struct mm_struct *mm)
@@ -82,7 +82,7 @@ static __always_inline void send_arguments(struct followed_process *process, str
 	if (!bpf_probe_read_user(event->arguments, length, (void *)start)) {
 		event->bytes = length;
 		total = offsetof(struct event_process_arguments, arguments) + length;
-		fill_header(&event->header, EVENT_PROCESS_ARGUMENTS, total, process);
+		fill_header(&event->header, EVENT_PROCESS_ARGUMENTS, total, process->start_ns);
 		if (total <= sizeof(*event))
 			send_process_event(event, total, LOSS_RING_FULL_PROCESSES);
 	}
@@ -113,7 +113,7 @@ int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, stru
 	process->marked = SHUTDOWN_NONE;
 	process->made_after_mark = 0;
 	note_executable(process, mm, &event.exe);
-	fill_header(&event.header, EVENT_PROCESS_EXECED, sizeof(event), process);
+	fill_header(&event.header, EVENT_PROCESS_EXECED, sizeof(event), process->start_ns);
 	bpf_probe_read_kernel_str(event.comm, sizeof(event.comm), task->comm);
 	send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES);
 	send_arguments(process, mm);
@@ -140,7 +140,7 @@ int BPF_PROG(process_exited, struct task_struct *task)
 		mark_send_targets(process);
 	if (files)
 		table_send_numbers(process, files, TABLE_EXITED, process_id, process->start_ns);
-	fill_header(&event.header, EVENT_PROCESS_EXITED, sizeof(event), process);
+	fill_header(&event.header, EVENT_PROCESS_EXITED, sizeof(event), process->start_ns);
 	event.table = (u64)files;
 	event.space = (u64)task->mm;
 	event.status = signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : task->exit_code;

@@ -95,7 +95,7 @@ static __always_inline void table_send_numbers(struct followed_process *process,
 	walk.open_fds = BPF_CORE_READ(table, open_fds);
 	walk.array = BPF_CORE_READ(table, fd);
 	walk.words = BPF_CORE_READ(table, max_fds) / 64;
-	fill_header(&scratch->numbers.header, EVENT_TABLE_NUMBERS, 0, process);
+	fill_header(&scratch->numbers.header, EVENT_TABLE_NUMBERS, 0, process->start_ns);
 	scratch->numbers.header.process_id = process_id;
 	scratch->numbers.header.process_start_ns = start_ns;
 	scratch->numbers.table = (u64)files;

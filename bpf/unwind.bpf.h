@@ -138,8 +138,7 @@ static __always_inline struct stack_frame *stack_next(struct capture_scratch *sc
 
 /* Looks the address up among the mappings, into scratch->found.
  * @return 0, or -1: it could not be, and that must not be kept */
-static __always_inline int native_find(struct followed_process *process, struct capture_scratch *scratch,
-                                       u64 address)
+static __always_inline int native_find(struct capture_scratch *scratch, u64 address)
 {
 	struct native_position *found = &scratch->found;
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -160,7 +159,7 @@ static __always_inline int native_find(struct followed_process *process, struct 
 	if (!error && found->is_code && at.file) {
 		found->position = address - at.start + (at.page_offset << UNWIND_PAGE_SHIFT);
 		compat_file_key(at.file, &found->file);
-		if (file_send_once(process, at.file, &found->file, FILE_MAPPED, 1, at.start,
+		if (file_send_once(scratch->process_start_ns, at.file, &found->file, FILE_MAPPED, 1, at.start,
 		                   at.end - at.start, at.page_offset << UNWIND_PAGE_SHIFT))
 			return -1;
 	}
@@ -170,33 +169,35 @@ static __always_inline int native_find(struct followed_process *process, struct 
 /* Looking an address up costs as much as all else that is done for a handle, and most callers call again.
  * Not static: the verifier looks at it once, and not once in each state of each caller.
  * @return whether it is an address of code, which is then in scratch->found */
-__weak __noinline int native_remember(struct followed_process *process, u64 address)
+__weak __noinline int native_remember(u64 address)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct capture_scratch *scratch = capture_scratch_get();
 	struct native_known *known;
 	u32 place, mappings = compat_mappings_sequence(), execs = task->self_exec_id, process_id = task->tgid;
+	u64 start_ns;
 
-	if (!scratch || !process)
+	if (!scratch)
 		return 0;
+	start_ns = scratch->process_start_ns;
 	/* Whoever maps has just changed them: what is kept for one call is of no use to the next. */
 	if (scratch->pending.kind != EVENT_FD_MADE || mappings & 1) {
-		(void)native_find(process, scratch, address);
+		(void)native_find(scratch, address);
 		return scratch->found.is_code;
 	}
-	place = hash_mix(process->start_ns, address) & (NATIVE_KNOWN_COUNT - 1);
+	place = hash_mix(start_ns, address) & (NATIVE_KNOWN_COUNT - 1);
 	known = bpf_map_lookup_elem(&native_known, &place);
 	if (!known)
 		return 0;
 	if (known->of.address == address && known->of.mappings == mappings &&
-	    known->of.start_ns == process->start_ns && known->of.process_id == process_id &&
+	    known->of.start_ns == start_ns && known->of.process_id == process_id &&
 	    known->of.execs == execs) {
 		scratch->found = known->found;
 		return scratch->found.is_code;
 	}
 	/* A sibling thread may change them meanwhile. */
-	if (!native_find(process, scratch, address) && compat_mappings_sequence() == mappings) {
-		known->of.start_ns = process->start_ns;
+	if (!native_find(scratch, address) && compat_mappings_sequence() == mappings) {
+		known->of.start_ns = start_ns;
 		known->of.address = address;
 		known->of.process_id = process_id;
 		known->of.execs = execs;
@@ -207,12 +208,11 @@ __weak __noinline int native_remember(struct followed_process *process, u64 addr
 }
 
 /* @return 0, or -1: that is no address of code, so that what led to it was no frame either */
-static __always_inline int stack_push_native(struct followed_process *process,
-                                             struct capture_scratch *scratch, u64 address)
+static __always_inline int stack_push_native(struct capture_scratch *scratch, u64 address)
 {
 	struct stack_frame *frame;
 
-	if (!native_remember(process, address))
+	if (!native_remember(address))
 		return -1;
 	frame = stack_next(scratch);
 	if (!frame)
@@ -227,21 +227,21 @@ static __always_inline int stack_push_native(struct followed_process *process,
 }
 
 /* Sends the stack where it is new, then the handle under its id. */
-static __always_inline void stack_finish(struct followed_process *process, struct capture_scratch *scratch)
+static __always_inline void stack_finish(struct capture_scratch *scratch)
 {
 	u32 count = scratch->stack.count, bytes = offsetof(struct event_stack, frames);
 	u64 id = hash_mix(scratch->stack.id, scratch->stack.end << 16 | count);
-	u8 one = 1;
+	struct sent_place *place = sent_place_find(&stacks_sent, id);
 
 	scratch->stack.id = id;
-	if (!bpf_map_lookup_elem(&stacks_sent, &id)) {
+	if (!sent_before(place, id)) {
 		if (count > STACK_FRAMES_MAX)
 			count = STACK_FRAMES_MAX;
 		bytes += count * sizeof(struct stack_frame);
-		fill_header(&scratch->stack.header, EVENT_STACK, bytes, process);
+		fill_header(&scratch->stack.header, EVENT_STACK, bytes, scratch->process_start_ns);
 		if (bytes <= sizeof(scratch->stack) &&
 		    !send_process_event(&scratch->stack, bytes, LOSS_RING_FULL_STACKS))
-			bpf_map_update_elem(&stacks_sent, &id, &one, BPF_ANY);
+			sent_note(place, id);
 	}
 	capture_send(scratch, id);
 }

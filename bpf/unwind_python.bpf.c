@@ -90,12 +90,14 @@ static __always_inline u64 find_thread(const struct python_layout *layout, u64 r
 {
 	u64 fsbase = bpf_get_current_task_btf()->thread.fsbase, thread;
 	struct thread_search search = {.layout = layout, .wanted = fsbase};
+	u64 tss;
 	u32 key;
 
-	if (layout->runtime_tss_initialized != PYTHON_NO_TSS &&
-	    read_user_u32(runtime + layout->runtime_tss_initialized) == 1) {
-		key = read_user_u32(runtime + layout->runtime_tss_key);
-		if (key < GLIBC_TSS_FIRST_COUNT) {
+	/* Each read of the process's memory costs as much as half a frame. */
+	if (layout->runtime_tss != PYTHON_NO_TSS) {
+		tss = read_user_u64(runtime + layout->runtime_tss);
+		key = tss >> 32;
+		if ((u32)tss == 1 && key < GLIBC_TSS_FIRST_COUNT) {
 			thread = read_user_u64(fsbase + GLIBC_TSS_FIRST_BLOCK + key * 16 + 8);
 			if (thread)
 				return thread;
@@ -125,7 +127,6 @@ static __always_inline u32 copy_string(const struct python_layout *layout, u64 s
 }
 
 struct frame_walk {
-	struct followed_process *process;
 	struct capture_scratch *scratch;
 	const struct python_layout *layout;
 	u64 frame;
@@ -164,33 +165,59 @@ static __noinline int send_code(struct frame_walk *walk, u64 id)
 	bytes += table_bytes;
 	if (bytes > sizeof(*event))
 		return -1;
-	fill_header(&event->header, EVENT_PYTHON_CODE, bytes, walk->process);
+	fill_header(&event->header, EVENT_PYTHON_CODE, bytes, scratch->process_start_ns);
 	return send_process_event(event, bytes, LOSS_RING_FULL_STACKS);
 }
 
-/* Four lanes, as one multiplication waits for the one before. Not static, so that the verifier looks at its
- * loop once and not at each call. @return a hash of what can be read there */
-__noinline u64 hash_line_table(u64 address, u64 bytes)
+/* @return the word that holds a byte of the line table, with zeros for what is behind its end */
+static __always_inline u64 line_table_word(const struct capture_scratch *scratch, u32 first, u32 at,
+                                           u32 bytes)
 {
-	u32 length = bounded_bytes(bytes, PYTHON_IDENTITY_BYTES), end = length >> 5 << 2;
+	u64 word = scratch->line_table[first + at / 8];
+
+	if (at >= bytes)
+		return 0;
+	return bytes - at < 8 ? word & ((1ULL << (bytes - at) * 8) - 1) : word;
+}
+
+/* Four lanes, as one multiplication waits for the one before. Not static, so that the verifier looks at its
+ * loop once and not at each call.
+ * @param first index of a word of scratch->line_table
+ * @return a hash of the bytes from there */
+__noinline u64 hash_line_table(u32 first, u32 bytes)
+{
 	struct capture_scratch *scratch = capture_scratch_get();
-	u64 *words, lanes[4] = {};
+	u64 lanes[4] = {};
 
 	if (!scratch)
 		return 0;
-	words = scratch->line_table;
-	/* The last words are filled in part, or not at all. */
-	for (u32 i = 0; i < 4; i++)
-		words[end + i] = 0;
-	if (bpf_probe_read_user(words, length, (void *)address))
-		return 0;
-	for (u32 i = 0; i < PYTHON_IDENTITY_BYTES / 8 && i * 8 < length; i += 4) {
-		lanes[0] = lanes[0] * 0x9E3779B97F4A7C15ULL + words[i];
-		lanes[1] = lanes[1] * 0x9E3779B97F4A7C15ULL + words[i + 1];
-		lanes[2] = lanes[2] * 0x9E3779B97F4A7C15ULL + words[i + 2];
-		lanes[3] = lanes[3] * 0x9E3779B97F4A7C15ULL + words[i + 3];
+	first &= PYTHON_BYTES_DATA_MAX / 8;
+	for (u32 at = 0; at < PYTHON_IDENTITY_BYTES && at < bytes; at += 32) {
+		lanes[0] = lanes[0] * 0x9E3779B97F4A7C15ULL + line_table_word(scratch, first, at, bytes);
+		lanes[1] = lanes[1] * 0x9E3779B97F4A7C15ULL + line_table_word(scratch, first, at + 8, bytes);
+		lanes[2] = lanes[2] * 0x9E3779B97F4A7C15ULL + line_table_word(scratch, first, at + 16, bytes);
+		lanes[3] = lanes[3] * 0x9E3779B97F4A7C15ULL + line_table_word(scratch, first, at + 24, bytes);
 	}
 	return hash_mix(hash_mix(hash_mix(lanes[0], lanes[1]), lanes[2]), lanes[3]);
+}
+
+/* Reads a bytes object's size and what it begins with into scratch->line_table, where the bytes lie as in the
+ * object: at once, and apart where it lies at the end of what is mapped.
+ * @return its size, 0: it cannot be read */
+static __always_inline u64 read_line_table(const struct python_layout *layout,
+                                           struct capture_scratch *scratch, u64 table)
+{
+	u32 data = layout->bytes_data & PYTHON_BYTES_DATA_MAX;
+	u64 size;
+
+	if (!bpf_probe_read_user(scratch->line_table, data + PYTHON_IDENTITY_BYTES, (void *)table))
+		return scratch->line_table[layout->bytes_size / 8 & PYTHON_BYTES_DATA_MAX / 8];
+	size = read_user_u64(table + layout->bytes_size);
+	if (bpf_probe_read_user((void *)scratch->line_table + data,
+	                        bounded_bytes(size, PYTHON_IDENTITY_BYTES),
+	                        (void *)(table + layout->bytes_data)))
+		return 0;
+	return size;
 }
 
 /* A pointer is no identity: code objects are freed and their memory is used again. Up to 3.11 the line table
@@ -212,12 +239,13 @@ static __always_inline u64 code_identity(struct frame_walk *walk, u64 code)
 	/* 3.12 and later have none either once 2^32 code objects were made. */
 	if (version)
 		return hash_mix(hash, version);
-	bytes = read_user_u64(table + layout->bytes_size);
-	table += layout->bytes_data;
-	hash = hash_mix(hash_mix(hash, bytes), hash_line_table(table, bytes));
-	if (bytes > PYTHON_IDENTITY_BYTES)
-		hash = hash_mix(
-		        hash, hash_line_table(table + bytes - PYTHON_IDENTITY_BYTES, PYTHON_IDENTITY_BYTES));
+	bytes = read_line_table(layout, scratch, table);
+	hash = hash_mix(hash, bytes);
+	hash = hash_mix(hash, hash_line_table(layout->bytes_data / 8, bytes));
+	if (bytes > PYTHON_IDENTITY_BYTES &&
+	    !bpf_probe_read_user(scratch->line_table, PYTHON_IDENTITY_BYTES,
+	                         (void *)(table + layout->bytes_data + bytes - PYTHON_IDENTITY_BYTES)))
+		hash = hash_mix(hash, hash_line_table(0, PYTHON_IDENTITY_BYTES));
 	return hash;
 }
 
@@ -230,7 +258,7 @@ static long frame_step(u32 index, struct frame_walk *walk)
 	u64 code, id;
 	u32 owner;
 	s32 offset;
-	u8 one = 1;
+	struct sent_place *sent;
 
 	if (!walk->frame)
 		return 1;
@@ -273,8 +301,9 @@ static long frame_step(u32 index, struct frame_walk *walk)
 	frame->position = (u64)(s64)offset;
 	frame->code = id;
 	scratch->stack.id = hash_mix(hash_mix(scratch->stack.id, id), (u32)offset);
-	if (!bpf_map_lookup_elem(&codes_sent, &id) && !send_code(walk, id))
-		bpf_map_update_elem(&codes_sent, &id, &one, BPF_ANY);
+	sent = sent_place_find(&codes_sent, id);
+	if (!sent_before(sent, id) && !send_code(walk, id))
+		sent_note(sent, id);
 	return 0;
 }
 
@@ -294,37 +323,36 @@ static __always_inline u64 find_frame(const struct python_layout *layout, u64 ru
 SEC("tracepoint")
 int capture_python(void *ctx)
 {
-	struct followed_process *process = followed_current();
 	struct capture_scratch *scratch = capture_scratch_get();
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct frame_walk walk = {.process = process, .scratch = scratch};
+	struct frame_walk walk = {.scratch = scratch};
 	struct pt_regs *registers = (struct pt_regs *)bpf_task_pt_regs(task);
 	bool unsure = false;
 	u32 minor;
 
-	if (!process || !scratch)
+	if (!scratch)
 		return 0;
-	minor = process->python_minor;
+	minor = scratch->python_minor;
 	walk.layout = bpf_map_lookup_elem(&python_layouts, &minor);
 	if (walk.layout)
-		walk.frame = find_frame(walk.layout, process->python_runtime, &unsure);
+		walk.frame = find_frame(walk.layout, scratch->python_runtime, &unsure);
 	/* A program that embeds Python and is outside of it, or a thread that Python does not know. */
 	if (!walk.frame && !unsure)
 		bpf_tail_call(ctx, &capture_programs, CAPTURE_NATIVE);
 	stack_begin(scratch);
 	/* Frame pointers are right for 2.6 % of such a process's native frames: only the innermost is kept.
 	 */
-	(void)stack_push_native(process, scratch, registers->ip);
+	(void)stack_push_native(scratch, registers->ip);
 	if (!walk.frame) {
 		scratch->stack.end = STACK_END_PYTHON_UNKNOWN;
-		stack_finish(process, scratch);
+		stack_finish(scratch);
 		return 0;
 	}
-	walk.salt = hash_mix(process->start_ns, bpf_get_current_pid_tgid() >> 32);
+	walk.salt = hash_mix(scratch->process_start_ns, bpf_get_current_pid_tgid() >> 32);
 	bpf_loop(STACK_FRAMES_MAX * 2, frame_step, &walk, 0);
 	/* A program can link its frames as it likes, in a circle too. */
 	if (walk.frame && scratch->stack.end == STACK_END_COMPLETE)
 		scratch->stack.end = STACK_END_DEPTH;
-	stack_finish(process, scratch);
+	stack_finish(scratch);
 	return 0;
 }

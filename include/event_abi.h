@@ -68,7 +68,8 @@ struct event_header {
 	__u16 type;
 	__u16 reserved;
 	__u32 size_bytes; /* of the whole event, this header included */
-	__u64 time_ns;    /* CLOCK_BOOTTIME */
+	__u64 time_ns;    /* CLOCK_BOOTTIME; 0: a release, of which nobody asks when, as reading the
+	                     clock costs as much as the rest */
 	__u32 process_id; /* tgid in the initial pid namespace */
 	__u32 thread_id;
 	__u64 process_start_ns; /* the leader's start_boottime */
@@ -350,8 +351,7 @@ struct python_layout {
 	__u32 shape; /* enum python_frame_shape */
 	__u32 minor_version;
 	__u32 runtime_interpreters_head;
-	__u32 runtime_tss_initialized; /* PYTHON_NO_TSS: walk the thread list instead */
-	__u32 runtime_tss_key;
+	__u32 runtime_tss; /* 32-bit "is initialized", then the key; PYTHON_NO_TSS: walk the thread list */
 	__u32 interpreter_next;
 	__u32 interpreter_threads;
 	__u32 thread_next;
@@ -378,7 +378,7 @@ struct python_layout {
 	__u32 bytes_size;
 	__u32 bytes_data;
 };
-EVENT_ASSERT_SIZE(struct python_layout, 120);
+EVENT_ASSERT_SIZE(struct python_layout, 116);
 
 /* Value of the map of known files: what the daemon found in an ELF file. */
 struct known_file {
