@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "model/kinds.h"
+
 /* libc's own files, which it maps where a program first asks for a locale or a conversion. */
 static const char *const libc_files[] = {"*/locale/*", "*/gconv/gconv-modules.cache"};
 
@@ -37,7 +39,8 @@ void categories_assign(struct snapshot *snapshot)
 		struct snapshot_group *group = &snapshot->groups[i];
 		const struct snapshot_stack *stack;
 
-		if (group->kind != HANDLE_KIND_MAP || group->category != CATEGORY_APPLICATION)
+		if (kinds_shape_of_kind(group->kind) != HANDLE_SHAPE_RANGE ||
+		    group->category != CATEGORY_APPLICATION)
 			continue;
 		stack = snapshot_find_stack(snapshot, group->stack);
 		if ((stack && stack->frame_count && stack->frames[0].room == ROOM_LOADER) ||

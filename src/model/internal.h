@@ -14,6 +14,16 @@
 #include "model/model.h"
 #include "model/snapshot.h"
 
+/* A process's life in equal slices, for occasions where no tests are announced. */
+#define LIFE_SLICES 5
+
+/* In a function that compares for qsort(3): goes on only where a and b are equal. */
+#define COMPARE(a, b)                              \
+	do {                                       \
+		if ((a) != (b))                    \
+			return (a) < (b) ? -1 : 1; \
+	} while (0)
+
 /* An announced test, 0: none. */
 struct test_id {
 	uint32_t v;
@@ -39,20 +49,18 @@ struct maker {
 
 /* One handle of a left-open set. It outlives its handle, which shutdown may release. */
 struct left_open {
-	enum handle_kind kind;
 	enum handle_category category;
 	struct maker maker;
 	struct handle *handle; /* descriptors: a reference; NULL for mappings */
 	int fd;                /* -1: a mapping */
 	uint64_t address;
-	uint64_t bytes;
+	uint64_t bytes;    /* of a mapping, 0 of a descriptor */
 	uint64_t released; /* bytes of a mapping, 1 of a descriptor */
 	bool withdrawn;    /* it was none */
 	struct file_key file;
 	uint64_t file_offset;
 };
 
-/* Left-open handles of one process, of one stack and type: what remains of them when the process is gone. */
 struct group_test {
 	struct test_id test;
 	uint64_t made, outlived;
@@ -67,6 +75,7 @@ struct group_sample {
 	struct test_id test;
 };
 
+/* Left-open handles of one process, of one stack and type: what remains of them when the process is gone. */
 struct model_group {
 	enum handle_kind kind;
 	enum handle_type type;
@@ -76,7 +85,7 @@ struct model_group {
 	uint64_t count, instances, bytes;
 	uint64_t never, at_shutdown;
 	uint64_t oldest_ns, newest_ns; /* when made */
-	uint32_t slices;               /* bit i: made in the i-th fifth of the process's life */
+	uint32_t slices;               /* bit i: made in the i-th of LIFE_SLICES */
 	struct group_test *tests;      /* in the order in which they first ran */
 	size_t test_count, test_capacity;
 	struct group_sample *samples;
@@ -151,7 +160,8 @@ struct model {
 	size_t test_count, test_capacity;
 	uint64_t next_generation;
 	uint64_t live_handles;
-	size_t group_count;
+	size_t group_count;     /* of processes that are gone */
+	size_t left_open_count; /* of these, as MODEL_LEFT_OPEN_MAX counts them */
 	struct model_counters counters;
 };
 

@@ -5,13 +5,24 @@
 
 #include <sys/stat.h>
 
-static const char *const kind_names[HANDLE_KIND_COUNT] = {
-#define HANDLE_KIND(id, name, unit, shape, on_fork, on_exec, limit) [HANDLE_KIND_##id] = name,
+struct kind_row {
+	const char *name;
+	enum handle_shape shape;
+};
+
+static const struct kind_row kind_rows[HANDLE_KIND_COUNT] = {
+#define HANDLE_KIND(id, name, unit, shape, on_fork, on_exec, limit) \
+	[HANDLE_KIND_##id] = {name, HANDLE_SHAPE_##shape},
 #include "handle_kinds.def"
 };
 
-static const char *const type_names[HANDLE_TYPE_COUNT] = {
-#define HANDLE_TYPE(id, kind, name) [HANDLE_TYPE_##id] = name,
+struct type_row {
+	const char *name;
+	enum handle_kind kind;
+};
+
+static const struct type_row type_rows[HANDLE_TYPE_COUNT] = {
+#define HANDLE_TYPE(id, kind, name) [HANDLE_TYPE_##id] = {name, HANDLE_KIND_##kind},
 #include "handle_kinds.def"
 };
 
@@ -27,12 +38,22 @@ static const struct origin_row origin_rows[HANDLE_ORIGIN_COUNT] = {
 
 const char *kinds_kind_name(enum handle_kind kind)
 {
-	return kind_names[kind];
+	return kind_rows[kind].name;
+}
+
+enum handle_shape kinds_shape_of_kind(enum handle_kind kind)
+{
+	return kind_rows[kind].shape;
 }
 
 const char *kinds_type_name(enum handle_type type)
 {
-	return type_names[type];
+	return type_rows[type].name;
+}
+
+enum handle_kind kinds_kind_of_type(enum handle_type type)
+{
+	return type_rows[type].kind;
 }
 
 const char *kinds_origin_name(enum handle_origin origin)

@@ -8,11 +8,20 @@
 
 #include "handle_kinds.h"
 
+/* What a kind's handles are: numbers in a table, or addresses in a space. */
+enum handle_shape { HANDLE_SHAPE_POINT = 0, HANDLE_SHAPE_RANGE };
+
 /** @return the name as reports print it, "fd"; never NULL for a value below HANDLE_KIND_COUNT */
 const char *kinds_kind_name(enum handle_kind kind);
 
+/** @param kind below HANDLE_KIND_COUNT @return the shape of its handles */
+enum handle_shape kinds_shape_of_kind(enum handle_kind kind);
+
 /** @return the name as reports print it, "socket"; never NULL for a value below HANDLE_TYPE_COUNT */
 const char *kinds_type_name(enum handle_type type);
+
+/** @param type below HANDLE_TYPE_COUNT @return the kind that it is a type of */
+enum handle_kind kinds_kind_of_type(enum handle_type type);
 
 /** @return the name of the call, "openat"; never NULL for a value below HANDLE_ORIGIN_COUNT */
 const char *kinds_origin_name(enum handle_origin origin);

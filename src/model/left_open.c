@@ -8,11 +8,9 @@
 #include <string.h>
 
 #include "model/interned.h"
+#include "model/kinds.h"
 #include "model/points.h"
 #include "model/ranges.h"
-
-/* A process's life in equal slices, for occasions where no tests are announced. */
-#define LIFE_SLICES 5
 
 static int add(struct process *process, struct left_open **ret_entry)
 {
@@ -39,12 +37,11 @@ static int take_points(struct process *process)
 		struct left_open *entry;
 		int error;
 
-		if (!slot->handle || slot->inherited || !slot->handle->blamed || slot->handle->left_open)
+		if (!slot->handle || slot->inherited || slot->handle->left_open)
 			continue;
 		error = add(process, &entry);
 		if (error)
 			return error;
-		entry->kind = HANDLE_KIND_FD;
 		entry->maker = slot->handle->maker;
 		entry->fd = (int)fd;
 		entry->handle = slot->handle;
@@ -65,7 +62,6 @@ static int take_range(void *context, struct range *range)
 	error = add(process, &entry);
 	if (error)
 		return error;
-	entry->kind = HANDLE_KIND_MAP;
 	entry->category = range->category;
 	entry->maker = range->maker;
 	entry->fd = -1;
@@ -112,15 +108,8 @@ void left_open_clear(struct process *process)
 	process->left_open_capacity = 0;
 }
 
-#define COMPARE(a, b)                              \
-	do {                                       \
-		if ((a) != (b))                    \
-			return (a) < (b) ? -1 : 1; \
-	} while (0)
-
 static int compare_groups(const struct left_open *a, const struct left_open *b)
 {
-	COMPARE(a->kind, b->kind);
 	COMPARE(a->maker.type, b->maker.type);
 	COMPARE(a->maker.origin, b->maker.origin);
 	COMPARE(a->category, b->category);
@@ -252,7 +241,7 @@ static int add_to_group(const struct model *model, const struct process *process
                         const struct left_open *entry, const struct left_open *previous, uint64_t until_ns)
 {
 	const struct maker *maker = &entry->maker;
-	bool released = entry->kind == HANDLE_KIND_FD ? entry->released : entry->released >= entry->bytes;
+	bool released = entry->released && entry->released >= entry->bytes;
 	int error;
 
 	group->count++;
@@ -279,7 +268,7 @@ static int begin_group(struct group_list *list, const struct left_open *entry, s
 		return error;
 	*ret_group = &list->items[list->count++];
 	**ret_group = (struct model_group){
-	        .kind = entry->kind,
+	        .kind = kinds_kind_of_type(entry->maker.type),
 	        .type = entry->maker.type,
 	        .origin = entry->maker.origin,
 	        .category = entry->category,

@@ -43,13 +43,26 @@ static char *shape_of_target(struct arena *arena, const char *target, enum liken
 	return shape;
 }
 
+/* @return index of the group of which a handle was made first: an engine's file, not its journal. Groups are
+ * in order of their stacks' ids, which differ from line to line. */
+static size_t first_made(const struct sites_work *work, const struct site_work *site)
+{
+	size_t first = site->groups[0];
+
+	for (size_t i = 1; i < site->group_count; i++)
+		if (work->groups[site->groups[i]]->oldest_ns < work->groups[first]->oldest_ns)
+			first = site->groups[i];
+	return first;
+}
+
 /* @return 0 or -ENOMEM; *ret_key is NULL where the site's handles have nothing by which to be alike */
 static int class_key(const struct sites_work *work, const struct site_work *site, enum likeness likeness,
                      char **ret_key)
 {
 	struct arena *arena = work->snapshot->arena;
-	const struct snapshot_group *group = &work->snapshot->groups[site->groups[0]];
-	const struct group_place *place = &work->places[site->groups[0]];
+	size_t first = first_made(work, site);
+	const struct snapshot_group *group = &work->snapshot->groups[first];
+	const struct group_place *place = &work->places[first];
 	const char *target = group->sample_count ? group->samples[0].target : "";
 	char *shape;
 

@@ -3,16 +3,13 @@
  */
 #include "model/model.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "consume/decode.h"
 #include "model/internal.h"
 #include "model/interned.h"
 #include "model/kinds.h"
@@ -66,13 +63,6 @@ int model_follow(struct model *model, uint32_t process_id, uint32_t parent_id, u
 	return 0;
 }
 
-bool model_wants_cgroup(const struct model *model, uint32_t process_id)
-{
-	const struct process *process = process_find(model, process_id);
-
-	return process && !process->cgroup;
-}
-
 int model_set_cgroup(struct model *model, uint32_t process_id, const char *cgroup)
 {
 	struct process *process = process_find(model, process_id);
@@ -120,10 +110,11 @@ static bool settle_provisional(struct model *model, struct fd_table *table, cons
                                const struct maker *maker)
 {
 	const struct point_slot *slot = points_slot(table, event->fd);
-	struct handle *handle = slot ? slot->handle : NULL;
+	struct handle *handle;
 
-	if (!handle || !handle->provisional)
+	if (!points_is_provisional(slot))
 		return false;
+	handle = slot->handle;
 	if (handle->file == event->file) {
 		handle->provisional = false;
 		handle->maker = *maker;
@@ -143,6 +134,7 @@ static int apply_fd_made(struct model *model, struct process *process, const str
 	struct fd_table *table;
 	struct handle *handle;
 	struct maker maker;
+	bool restored;
 	int error = process_table(model, process, event->table, &table);
 
 	if (error)
@@ -154,11 +146,11 @@ static int apply_fd_made(struct model *model, struct process *process, const str
 	handle = points_handle_new(&maker, event->file, event->inode, event->mode);
 	if (!handle)
 		return -ENOMEM;
-	/* Standard streams that were put aside and are put back are not left open. Only of a copied
-	 * descriptor is the file known to be that one: another may have got its memory. */
-	handle->blamed = event->fd >= POINTS_STANDARD || table->standard[event->fd] != event->file ||
-	                 kinds_type_of_origin(event->origin) != HANDLE_TYPE_SAME;
-	error = points_put(model, table, event->fd, handle, false);
+	/* Standard streams that were put aside and are put back are what the process began with. Only of a
+	 * copied descriptor is the file known to be that one: another may have got its memory. */
+	restored = event->fd < POINTS_STANDARD && table->standard[event->fd] == event->file &&
+	           kinds_type_of_origin(event->origin) == HANDLE_TYPE_SAME;
+	error = points_put(model, table, event->fd, handle, restored);
 	return error == -ENOSPC ? 0 : error;
 }
 
@@ -203,14 +195,13 @@ static int apply_fd_target(struct model *model, struct process *process, const s
 		if (handle && handle->maker.made_ns >= event->header.time_ns)
 			return 0;
 		/* An earlier mark of a shared table saw another file there as it was being closed. */
-		if (handle && handle->provisional)
+		if (points_is_provisional(slot))
 			points_withdraw(model, table, event->fd);
 		fill_maker(process, &event->header, 0, HANDLE_ORIGIN_UNSEEN, &maker);
 		maker.type = kinds_type_of_mode(event->mode);
 		handle = points_handle_new(&maker, event->file, 0, (uint16_t)event->mode);
 		if (!handle)
 			return -ENOMEM;
-		handle->blamed = true;
 		handle->provisional = true;
 		model->counters.reconciled++;
 		error = points_put(model, table, event->fd, handle, false);

@@ -6,8 +6,6 @@
 #ifndef LEFTOPEN_MODEL_MODEL_H
 #define LEFTOPEN_MODEL_MODEL_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "event_abi.h"
@@ -20,7 +18,9 @@ struct model;
 #define MODEL_STACKS_MAX    1000000
 #define MODEL_FILES_MAX     262144
 #define MODEL_TESTS_MAX     1000000
-#define MODEL_GROUPS_MAX    1000000 /* of left-open handles of processes that are gone */
+/* Of processes that are gone; one more of them is kept while there are fewer. */
+#define MODEL_GROUPS_MAX    1000000
+#define MODEL_LEFT_OPEN_MAX 4000000 /* handles, each with its sample */
 
 struct model_counters {
 	uint64_t events;
@@ -39,7 +39,7 @@ void model_free(struct model *model);
  * Adds a process from which following begins; what it holds by its next exec is inherited, and nobody's to
  * blame.
  * @param start_ns the leader's start time, CLOCK_BOOTTIME
- * @return 0, or -ENOMEM
+ * @return 0; -ENOMEM; -ENOSPC: MODEL_PROCESSES_MAX are remembered
  */
 int model_follow(struct model *model, uint32_t process_id, uint32_t parent_id, uint64_t start_ns,
                  const char *comm);
@@ -53,9 +53,6 @@ int model_apply(struct model *model, const struct event_header *event);
 
 /** Sets where a process runs (its cgroup's path), once; later calls change nothing. @return 0, or -ENOMEM */
 int model_set_cgroup(struct model *model, uint32_t process_id, const char *cgroup);
-
-/** @return whether that process is known, lives, and has no cgroup set */
-bool model_wants_cgroup(const struct model *model, uint32_t process_id);
 
 /** @return what was counted so far; the model's, valid as long as it is */
 const struct model_counters *model_counters_get(const struct model *model);

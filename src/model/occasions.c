@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "model/kinds.h"
 #include "model/site_internal.h"
 
-#define LIFE_SLICES     5
 #define OCCASIONS_LEAST 3
 #define LAST_SLICE      (1U << (LIFE_SLICES - 1))
 
@@ -32,24 +32,16 @@ static const struct snapshot_group *group_at(const struct sites_work *work, cons
 /* What of a group counts as instances and slices, apart from its place in the site. */
 struct tally {
 	size_t process;
-	enum handle_kind kind;
 	enum handle_type type;
 	uint64_t entry_hash;
 	uint64_t instances;
 	uint32_t slices;
 };
 
-#define COMPARE(a, b)                              \
-	do {                                       \
-		if ((a) != (b))                    \
-			return (a) < (b) ? -1 : 1; \
-	} while (0)
-
 static int compare_tallies(const void *a, const void *b)
 {
 	const struct tally *left = a, *right = b;
 
-	COMPARE(left->kind, right->kind);
 	COMPARE(left->type, right->type);
 	COMPARE(left->entry_hash, right->entry_hash);
 	return 0;
@@ -76,7 +68,6 @@ static int list_tallies(const struct sites_work *work, const struct site_work *s
 
 		tallies[i] = (struct tally){
 		        .process = group->process,
-		        .kind = group->kind,
 		        .type = group->type,
 		        .entry_hash = work->places[site->groups[i]].entry_hash,
 		        .instances = group->instances,
@@ -210,7 +201,7 @@ static void sum_up(const struct sites_work *work, const struct site_work *site, 
 	for (size_t i = 0; i < site->group_count; i++) {
 		const struct snapshot_group *group = group_at(work, site, i);
 
-		if (group->kind == HANDLE_KIND_FD)
+		if (kinds_shape_of_kind(group->kind) == HANDLE_SHAPE_POINT)
 			out->fds += group->count;
 		else
 			out->maps += group->count;

@@ -130,6 +130,14 @@ int points_put(struct model *model, struct fd_table *table, int fd, struct handl
 	return 0;
 }
 
+static void empty_slot(struct model *model, struct fd_table *table, struct point_slot *slot)
+{
+	points_handle_release(slot->handle);
+	slot->handle = NULL;
+	table->live--;
+	model->live_handles--;
+}
+
 bool points_release(struct model *model, struct fd_table *table, int fd)
 {
 	struct point_slot *slot = points_slot(table, fd);
@@ -138,24 +146,26 @@ bool points_release(struct model *model, struct fd_table *table, int fd)
 		return false;
 	if (slot->handle->left_open && !slot->inherited)
 		slot->handle->left_open->released = 1;
-	points_handle_release(slot->handle);
-	slot->handle = NULL;
-	table->live--;
-	table->closed++;
-	model->live_handles--;
+	table->closed += !slot->inherited;
+	empty_slot(model, table, slot);
 	return true;
+}
+
+bool points_is_provisional(const struct point_slot *slot)
+{
+	/* The kernel's own numbers said that a forked child holds it. */
+	return slot && slot->handle && slot->handle->provisional && !slot->inherited;
 }
 
 void points_withdraw(struct model *model, struct fd_table *table, int fd)
 {
-	struct handle *handle = points_slot(table, fd)->handle;
+	struct point_slot *slot = points_slot(table, fd);
 
-	if (handle->left_open)
-		handle->left_open->withdrawn = true;
+	if (slot->handle->left_open)
+		slot->handle->left_open->withdrawn = true;
 	model->counters.reconciled--;
-	(void)points_release(model, table, fd);
-	table->opened--;
-	table->closed--;
+	table->opened -= !slot->inherited;
+	empty_slot(model, table, slot);
 }
 
 void points_release_range(struct model *model, struct fd_table *table, uint32_t first, uint32_t last)
@@ -164,14 +174,16 @@ void points_release_range(struct model *model, struct fd_table *table, uint32_t 
 		(void)points_release(model, table, (int)fd);
 }
 
-void points_inherit_standard(struct fd_table *table)
+void points_inherit(struct fd_table *table, size_t end)
 {
-	for (int fd = 0; fd < POINTS_STANDARD; fd++) {
-		struct point_slot *slot = points_slot(table, fd);
+	for (size_t fd = 0; fd < end && fd < table->capacity; fd++) {
+		struct point_slot *slot = &table->slots[fd];
 
-		if (!slot || !slot->handle)
+		if (!slot->handle)
 			continue;
+		table->opened -= !slot->inherited;
 		slot->inherited = true;
-		table->standard[fd] = slot->handle->file;
+		if (fd < POINTS_STANDARD)
+			table->standard[fd] = slot->handle->file;
 	}
 }

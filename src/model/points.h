@@ -15,14 +15,13 @@ struct handle {
 	char *target; /* what it refers to, NULL: not read */
 	uint32_t references;
 	uint16_t mode;
-	bool provisional;            /* found at the mark; see points_withdraw() */
-	bool blamed;                 /* made after following began, so that its process answers for it */
+	bool provisional;            /* found at the mark; see points_is_provisional() */
 	struct left_open *left_open; /* its entry in the maker's left-open set, NULL: not in it */
 };
 
 struct point_slot {
 	struct handle *handle; /* NULL: the number is free */
-	bool inherited;
+	bool inherited;        /* its process did not make it, and does not answer for it */
 };
 
 #define POINTS_STANDARD 3
@@ -36,7 +35,8 @@ struct fd_table {
 	const struct process *reporter; /* while a snapshot is made: the holder that stands for all */
 	struct point_slot *slots;
 	size_t capacity;
-	uint64_t live, peak, opened, closed;
+	uint64_t live, peak;
+	uint64_t opened, closed;            /* put not as inherited; of these, released */
 	uint64_t standard[POINTS_STANDARD]; /* files that it began with under 0 to 2 */
 	/* Its own numbers, arriving in chunks. */
 	struct table_entry *numbers;
@@ -71,8 +71,11 @@ int points_put(struct model *model, struct fd_table *table, int fd, struct handl
 /** Releases a number. A free number is left as it is. @return whether it held something */
 bool points_release(struct model *model, struct fd_table *table, int fd);
 
+/** @return whether the number was found at its own process's mark, and may be taken back; NULL-safe */
+bool points_is_provisional(const struct point_slot *slot);
+
 /**
- * Takes back a number that was found at the mark: no process ever held it in a way that its events do not
+ * Takes back a provisional number: no process ever held it in a way that its events do not
  * tell. Between a call's work and its event another thread's mark sees a number that is closed already, or
  * whose maker has not told of it yet.
  */
@@ -81,8 +84,10 @@ void points_withdraw(struct model *model, struct fd_table *table, int fd);
 /** Releases numbers from first to last, both included. */
 void points_release_range(struct model *model, struct fd_table *table, uint32_t first, uint32_t last);
 
-/** A program begins: what it finds under 0 to 2 was redirected for it by whoever started it. */
-void points_inherit_standard(struct fd_table *table);
+/**
+ * A program begins: what it finds under the numbers below `end` was put there for it by whoever started it.
+ */
+void points_inherit(struct fd_table *table, size_t end);
 
 /** @return a new handle with one reference, or NULL: out of memory */
 struct handle *points_handle_new(const struct maker *maker, uint64_t file, uint64_t inode, uint16_t mode);

@@ -128,11 +128,13 @@ static int end(struct model *model, struct process *process, uint64_t time_ns)
 	keep_counts(process);
 	/* 0 is kept for those that live. */
 	process->ended_ns = time_ns ? time_ns : 1;
-	if (!error && model->group_count >= MODEL_GROUPS_MAX) {
+	if (!error &&
+	    (model->group_count >= MODEL_GROUPS_MAX || model->left_open_count >= MODEL_LEFT_OPEN_MAX)) {
 		model->counters.over_maximum += process->left_open_count;
 	} else if (!error) {
 		error = left_open_fold(model, process, until, &process->groups);
 		model->group_count += process->groups.count;
+		model->left_open_count += process->left_open_count;
 	}
 	left_open_clear(process);
 	HASH_DEL(model->living, process);
@@ -352,7 +354,6 @@ static int put_unseen(struct model *model, struct process *process, struct fd_ta
 
 	if (!handle)
 		return -ENOMEM;
-	handle->blamed = !inherited;
 	if (!inherited)
 		model->counters.reconciled++;
 	return points_put(model, table, entry->fd, handle, inherited);
@@ -388,7 +389,7 @@ static int apply_numbers(struct model *model, struct process *process, struct fd
 			next++;
 		if (!slot->handle || (next < table->number_count && (size_t)table->numbers[next].fd == fd))
 			continue;
-		if (slot->handle->provisional && cause == TABLE_EXITED) {
+		if (points_is_provisional(slot) && cause == TABLE_EXITED) {
 			points_withdraw(model, table, (int)fd);
 			continue;
 		}
@@ -405,7 +406,7 @@ static int apply_numbers(struct model *model, struct process *process, struct fd
 		if (slot && slot->handle && slot->handle->file == entry->file)
 			continue;
 		if (slot && slot->handle && cause == TABLE_EXITED) {
-			if (slot->handle->provisional)
+			if (points_is_provisional(slot))
 				points_withdraw(model, table, entry->fd);
 			else
 				model->counters.drift++;
@@ -418,8 +419,8 @@ static int apply_numbers(struct model *model, struct process *process, struct fd
 			error = 0;
 	}
 	if (cause == TABLE_EXECED) {
+		points_inherit(table, process->root ? table->capacity : POINTS_STANDARD);
 		process->root = false;
-		points_inherit_standard(table);
 	}
 	return error;
 }

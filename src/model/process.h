@@ -19,7 +19,7 @@ struct test_id process_current_test(const struct process *process);
 int process_add(struct model *model, uint32_t process_id, uint64_t start_ns, struct process **ret_process);
 
 /** A process forked: the child's table holds what its own numbers say (process_table_numbers). @return 0 or
- * -errno */
+ * -ENOMEM */
 int process_forked(struct model *model, struct process *parent, const struct event_process_forked *event);
 
 /** A process runs another program: its name and file change, its space is a new one. @return 0 or -ENOMEM */

@@ -85,8 +85,13 @@ int range_set_copy(struct model *model, struct range_set *shared, uint64_t gener
 	if (error)
 		return error;
 	RB_FOREACH (range, range_tree, &shared->tree) {
-		struct range *copy = malloc(sizeof(*copy));
+		struct range *copy;
 
+		if (model->live_handles >= MODEL_HANDLES_MAX) {
+			model->counters.over_maximum++;
+			continue;
+		}
+		copy = malloc(sizeof(*copy));
 		if (!copy) {
 			range_set_release(model, own);
 			return -ENOMEM;

@@ -17,8 +17,8 @@ struct range_set {
 int range_set_new(struct range_set **ret_set);
 
 /**
- * Copies a set for the space of that generation. Entries of left-open sets go with the ranges that were made
- * in it.
+ * Copies a set for the space of that generation, as far as MODEL_HANDLES_MAX allows (what it leaves out is
+ * counted). Entries of left-open sets go with the ranges that were made in it.
  * @return 0, or -ENOMEM
  */
 int range_set_copy(struct model *model, struct range_set *shared, uint64_t generation,

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "model/range_set.h"
 
@@ -319,8 +320,8 @@ int ranges_move_end(struct model *model, struct address_space *space, const stru
 
 	if (event->result < 0)
 		return transit ? put_back(model, space, transit, 0, UINT64_MAX) : 0;
-	/* include/uapi/linux/mman.h: MREMAP_DONTUNMAP keeps the old range, empty. */
-	if (!event->old_length_bytes || event->flags & 4)
+	/* MREMAP_DONTUNMAP keeps the old range, empty. */
+	if (!event->old_length_bytes || event->flags & MREMAP_DONTUNMAP)
 		return duplicate(model, space, event, transit, maker);
 	error = overlay(model, space, start, end);
 	known = transit && transit->pieces;

@@ -32,7 +32,7 @@ struct address_space {
 	uint32_t holders;
 	const struct process *reporter; /* while a snapshot is made: the holder that stands for all */
 	struct range_set *ranges;
-	struct transit *transits; /* ranges on their way, see below; by thread */
+	struct transit *transits; /* ranges on their way, by thread (ranges.c) */
 	uint64_t peak;
 	UT_hash_handle hh; /* by pointer */
 };

@@ -134,7 +134,7 @@ struct snapshot_site {
 struct snapshot_process {
 	uint32_t process_id;
 	uint32_t parent_id;
-	uint64_t start_ns;
+	uint64_t start_ns; /* CLOCK_BOOTTIME */
 	const char *comm;
 	const char *exe;
 	const char **cmdline;
@@ -147,8 +147,9 @@ struct snapshot_process {
 	enum shutdown_mark left_open_at; /* SHUTDOWN_NONE: "live" */
 	bool is_command;                 /* the one that run started */
 	struct {
-		uint64_t live, peak, opened, closed;
-		uint64_t limit; /* UINT64_MAX: unknown or none */
+		uint64_t live, peak;
+		uint64_t opened, closed; /* by it; of these, how many it closed: none that it inherited */
+		uint64_t limit;          /* UINT64_MAX: unknown or none */
 	} fds;
 	struct {
 		uint64_t live, bytes, peak, vmas;

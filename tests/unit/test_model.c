@@ -11,21 +11,7 @@
 #include "model/points.h"
 #include "model/process.h"
 #include "model/ranges.h"
-#include "model_events.h"
-
-static struct world world;
-static struct actor command;
-
-static void setup(void)
-{
-	world_begin(&world);
-	command = world_command(&world);
-}
-
-static void teardown(void)
-{
-	world_end(&world);
-}
+#include "model_suite.h"
 
 TestSuite(model, .init = setup, .fini = teardown);
 
@@ -142,6 +128,38 @@ Test(model, fork_copies)
 	events_exit(&world, &command, 0);
 	cr_assert_eq(world_left_open(&world, 100, HANDLE_KIND_FD), 0);
 	cr_assert_eq(world.model->live_handles, 0);
+}
+
+static void check_counts(const struct actor *actor, uint64_t opened, uint64_t closed)
+{
+	const struct fd_table *table = process_find(world.model, actor->process_id)->table;
+
+	cr_assert_eq(table->opened, opened, "%lu opened", table->opened);
+	cr_assert_eq(table->closed, closed, "%lu closed", table->closed);
+}
+
+/* Who closes what he inherited has closed nothing that he opened; nor does a program answer for what a shell
+ * redirected for it. */
+Test(model, closed_are_of_those_opened)
+{
+	struct actor child;
+
+	events_open(&world, &command, 3, 30);
+	child = events_fork(&world, &command, 200, FORK_COPIES);
+	events_close(&world, &child, 3);
+	events_close(&world, &child, 0);
+	check_counts(&child, 0, 0);
+	events_open(&world, &child, 3, 31);
+	events_made(&world, &child, 1, 31, HANDLE_ORIGIN_DUP2, 3, S_IFREG);
+	events_close(&world, &child, 3);
+	check_counts(&child, 2, 1);
+	events_exec(&world, &child);
+	events_numbers_same(&world, &child, child.table, TABLE_EXECED);
+	check_counts(&child, 1, 1);
+	events_close(&world, &child, 1);
+	check_counts(&child, 1, 1);
+	events_close(&world, &command, 3);
+	check_counts(&command, 1, 1);
 }
 
 /* The kernel's numbers are the truth, whatever the order of a busy sibling's events made of it. */
@@ -422,15 +440,12 @@ Test(model, endless_numbers)
 
 Test(model, cgroups)
 {
-	cr_assert(model_wants_cgroup(world.model, 100));
 	cr_assert_eq(model_set_cgroup(world.model, 100, "/user.slice"), 0);
-	cr_assert_not(model_wants_cgroup(world.model, 100));
 	cr_assert_eq(model_set_cgroup(world.model, 100, "/other"), 0);
 	cr_assert_str_eq(world_process(&world, 100)->cgroup, "/user.slice");
 	(void)events_fork(&world, &command, 200, FORK_COPIES);
 	cr_assert_str_eq(world_process(&world, 200)->cgroup, "/user.slice", "a child begins in its parent's");
 	cr_assert_eq(model_set_cgroup(world.model, 999, "/x"), 0);
-	cr_assert_not(model_wants_cgroup(world.model, 999));
 }
 
 Test(model, free_of_nothing)

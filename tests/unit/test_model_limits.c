@@ -17,22 +17,8 @@
 #include "model/interned.h"
 #include "model/points.h"
 #include "model/process.h"
-#include "model_events.h"
+#include "model_suite.h"
 #include "random_numbers.h"
-
-static struct world world;
-static struct actor command;
-
-static void setup(void)
-{
-	world_begin(&world);
-	command = world_command(&world);
-}
-
-static void teardown(void)
-{
-	world_end(&world);
-}
 
 TestSuite(limits, .init = setup, .fini = teardown);
 
@@ -136,6 +122,23 @@ Test(limits, groups)
 	events_exit(&world, &child, 0);
 	cr_assert_eq(over_maximum(), 2);
 	cr_assert_eq(world_left_open(&world, 200, HANDLE_KIND_FD), 0);
+}
+
+Test(limits, left_open)
+{
+	struct actor child = events_fork(&world, &command, 200, FORK_COPIES);
+
+	events_open(&world, &child, 3, 30);
+	events_open(&world, &child, 4, 40);
+	world.model->left_open_count = MODEL_LEFT_OPEN_MAX - 1;
+	events_exit(&world, &child, 0);
+	cr_assert_eq(over_maximum(), 0);
+	cr_assert_eq(world_left_open(&world, 200, HANDLE_KIND_FD), 2);
+	child = events_fork(&world, &command, 201, FORK_COPIES);
+	events_open(&world, &child, 3, 30);
+	events_exit(&world, &child, 0);
+	cr_assert_eq(over_maximum(), 1);
+	cr_assert_eq(world_left_open(&world, 201, HANDLE_KIND_FD), 0);
 }
 
 /* A process with as many descriptors as can be, of as many tests, each made twice. */
@@ -342,6 +345,25 @@ static const char *no_target(void *context, struct arena *arena, uint32_t proces
 	return NULL;
 }
 
+/* What a table opened and did not close is what it holds beside what it inherited. */
+static void check_tables(void)
+{
+	struct fd_table *table, *next;
+
+	HASH_ITER (hh, world.model->tables, table, next) {
+		uint64_t live = 0, own = 0;
+
+		for (size_t fd = 0; fd < table->capacity; fd++) {
+			live += table->slots[fd].handle != NULL;
+			own += table->slots[fd].handle && !table->slots[fd].inherited;
+		}
+		cr_assert_eq(table->live, live);
+		cr_assert_eq(table->opened, table->closed + own);
+	}
+	cr_assert_leq(model_counters_get(world.model)->reconciled,
+	              model_counters_get(world.model)->events * 3);
+}
+
 static void take_snapshot(void)
 {
 	static const uint64_t losses[LOSS_COUNT];
@@ -392,6 +414,8 @@ Test(limits, random_events)
 			continue;
 		taken++;
 		cr_assert_eq(model_apply(world.model, decoded), 0);
+		if (round % 100 == 0)
+			check_tables();
 		if (round % SNAPSHOT_EVERY == 0)
 			take_snapshot();
 	}

@@ -12,21 +12,7 @@
 
 #include "model/points.h"
 #include "model/ranges.h"
-#include "model_events.h"
-
-static struct world world;
-static struct actor command;
-
-static void setup(void)
-{
-	world_begin(&world);
-	command = world_command(&world);
-}
-
-static void teardown(void)
-{
-	world_end(&world);
-}
+#include "model_suite.h"
 
 TestSuite(marks, .init = setup, .fini = teardown);
 
@@ -228,6 +214,8 @@ Test(marks, restored_standard_streams)
 	events_close(&world, &command, 6);
 	events_exit(&world, &command, 0);
 	check_fds(100, 0, 0);
+	cr_assert_eq(world_process(&world, 100)->fds_opened, 3, "without the one that is there again");
+	cr_assert_eq(world_process(&world, 100)->fds_closed, 3);
 }
 
 /* A file that is opened under 0 is the program's own, even where the kernel gives it the old one's memory. */
@@ -297,6 +285,29 @@ Test(marks, unseen_at_the_end)
 	cr_assert_eq(model_counters_get(world.model)->drift, 0);
 }
 
+/* A child was forked while its parent held what the mark had found: what becomes of it there is nothing to
+ * the parent, and it is counted once. */
+Test(marks, found_at_the_mark_and_forked)
+{
+	static const struct table_entry last[] = {{1, 0, S_IFCHR}, {2, 1, S_IFIFO}, {3, 2, S_IFCHR}};
+	struct actor child;
+
+	events_target(&world, &command, 8, 80, S_IFREG, "received");
+	events_target(&world, &command, 9, 90, S_IFREG, "closing");
+	events_mark(&world, &command, SHUTDOWN_FINALIZE);
+	cr_assert_eq(model_counters_get(world.model)->reconciled, 2);
+	child = events_fork(&world, &command, 200, FORK_COPIES);
+	cr_assert_eq(world_file(&world, &child, 9), 90);
+	events_open(&world, &command, 9, 91);
+	cr_assert_eq(model_counters_get(world.model)->reconciled, 1);
+	events_numbers(&world, &child, TABLE_EXITED, last, 3);
+	events_exit(&world, &child, 0);
+	cr_assert_eq(model_counters_get(world.model)->reconciled, 1);
+	cr_assert_eq(model_counters_get(world.model)->drift, 2);
+	events_exit(&world, &command, 0);
+	check_fds(100, 2, 0);
+}
+
 /* What the model has and the kernel has not, and another file under a number, are drift. */
 Test(marks, drift)
 {
@@ -352,6 +363,7 @@ Test(marks, before_the_command_runs)
 	root = (struct actor){.process_id = 7, .thread_id = 7, .start_ns = 3, .table = 1, .space = 2};
 	cr_assert_eq(model_follow(other.model, 7, 1, 3, "leftopen"), 0);
 	child = events_fork_only(&other, &root, 8, FORK_COPIES);
+	events_open(&other, &root, 9, 90);
 	events_exec(&other, &child);
 	events_numbers(&other, &child, TABLE_EXECED, held, 2);
 	events_exit(&other, &child, 0);
@@ -359,6 +371,7 @@ Test(marks, before_the_command_runs)
 	events_numbers(&other, &root, TABLE_EXECED, held, 2);
 	events_exit(&other, &root, 0);
 	cr_assert_eq(world_left_open(&other, 7, HANDLE_KIND_FD), 0);
+	cr_assert_eq(world_process(&other, 7)->fds_opened, 0);
 	cr_assert_eq(world_left_open(&other, 8, HANDLE_KIND_FD), 0);
 	world_end(&other);
 }

@@ -258,6 +258,33 @@ Test(occasions, merged_by_name)
 	cr_assert_eq(sites.snapshot->sites[0].line_count, 3);
 }
 
+/* Each engine has a journal beside its file, made by another frame of the library: the file is what counts,
+ * whichever of them has the lower stack id. */
+Test(occasions, merged_by_the_first_of_several)
+{
+	enum { TESTS = 8 };
+
+	for (uint32_t i = 0; i < TESTS; i++) {
+		const struct stack_frame journal[] = {
+		        site_native(&sites, "open64", LIBC, "", 0),
+		        site_python(&sites, "connect", PACKAGE, 51),
+		        site_python(&sites, "test", TEST_FILE, 10 + i),
+		};
+		char test[16], path[64];
+
+		(void)snprintf(test, sizeof(test), "test_%u", i);
+		(void)snprintf(path, sizeof(path), "tmp/test_%c0/app.db", 'a' + (int)i);
+		lazy_line(10 + i, test, path, "connect");
+		(void)site_stack(&sites, journal, 3);
+		(void)snprintf(path, sizeof(path), "tmp/test_%c0/app.db-wal", 'a' + (int)i);
+		site_open_path(&sites, path);
+	}
+	cr_assert_eq(site_report(&sites)->site_count, 1);
+	cr_assert_eq(sites.snapshot->sites[0].verdict, VERDICT_LEAK);
+	cr_assert_eq(sites.snapshot->sites[0].line_count, TESTS);
+	cr_assert_eq(sites.snapshot->sites[0].fds, 2 * TESTS);
+}
+
 Test(occasions, not_merged_of_two_tests)
 {
 	lazy_line(10, "test_a", "tmp/db/1", "connect");

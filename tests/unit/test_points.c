@@ -80,6 +80,8 @@ Test(points, inherited_are_not_opened)
 	cr_assert_eq(table->live, 2);
 	cr_assert_eq(table->standard[0], 5, "what it began with under 0 to 2 is remembered");
 	cr_assert_eq(table->standard[1], 0);
+	cr_assert(points_release(model, table, 3));
+	cr_assert_eq(table->closed, 0, "nor closed");
 	points_table_release(model, table);
 }
 

@@ -9,14 +9,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "model/ranges.h"
 #include "random_numbers.h"
 
 #define PAGE       4096ULL
 #define THREAD     1U
-#define DONT_UNMAP 5 /* MREMAP_DONTUNMAP | MREMAP_MAYMOVE */
-#define MAYMOVE    1
+#define DONT_UNMAP (MREMAP_DONTUNMAP | MREMAP_MAYMOVE)
 
 static struct model *model;
 static struct address_space *space;
@@ -92,7 +92,7 @@ static void move_end(struct address_space *where, uint64_t page, uint64_t pages,
 static void move(struct address_space *where, uint64_t page, uint64_t pages, int64_t to, uint64_t new_pages)
 {
 	move_begin(where, page, pages, THREAD);
-	move_end(where, page, pages, to, new_pages, MAYMOVE, THREAD);
+	move_end(where, page, pages, to, new_pages, MREMAP_MAYMOVE, THREAD);
 }
 
 #define CHECK(count, pages)                                           \
@@ -240,7 +240,7 @@ Test(ranges, in_transit_nobody_elses_unmap_takes_it)
 	move_begin(space, 10, 10, THREAD);
 	unmap(space, 0, 100, THREAD + 1);
 	map(space, 12, 1);
-	move_end(space, 10, 10, 40, 10, MAYMOVE, THREAD);
+	move_end(space, 10, 10, 40, 10, MREMAP_MAYMOVE, THREAD);
 	CHECK(2, 11);
 }
 
@@ -252,7 +252,7 @@ Test(ranges, duplicated)
 	cr_assert_eq(ranges_map(model, space, &range), 0);
 	for (uint64_t page = 10; page < 20; page++) {
 		move_begin(space, page, 0, THREAD);
-		move_end(space, page, 0, 100, 3, MAYMOVE, THREAD);
+		move_end(space, page, 0, 100, 3, MREMAP_MAYMOVE, THREAD);
 		CHECK(2, 13);
 	}
 	/* It stays, empty. */
@@ -280,7 +280,7 @@ Test(ranges, duplicate_is_of_the_same_file)
 
 	cr_assert_eq(ranges_map(model, space, &range), 0);
 	move_begin(space, 12, 0, THREAD);
-	move_end(space, 12, 0, 100, 3, MAYMOVE, THREAD);
+	move_end(space, 12, 0, 100, 3, MREMAP_MAYMOVE, THREAD);
 	cr_assert_eq(ranges_visit(model, space, check_duplicate, &seen), 0);
 	cr_assert_eq(seen, 1);
 }
@@ -289,13 +289,13 @@ Test(ranges, move_of_what_is_not_known)
 {
 	move(space, 10, 10, 100, 20);
 	CHECK(0, 0);
-	move_end(space, 10, 10, 100, 20, MAYMOVE, THREAD);
-	move_end(space, 10, 10, -EFAULT, 20, MAYMOVE, THREAD);
+	move_end(space, 10, 10, 100, 20, MREMAP_MAYMOVE, THREAD);
+	move_end(space, 10, 10, -EFAULT, 20, MREMAP_MAYMOVE, THREAD);
 	CHECK(0, 0);
 	/* Of a call that was not seen to begin, the thread's last pieces are not taken. */
 	map(space, 10, 10);
 	unmap(space, 10, 10, THREAD);
-	move_end(space, 10, 10, 100, 10, MAYMOVE, THREAD);
+	move_end(space, 10, 10, 100, 10, MREMAP_MAYMOVE, THREAD);
 	CHECK(0, 0);
 }
 
@@ -407,6 +407,24 @@ Test(ranges, most_handles)
 	cr_assert_eq(model->counters.over_maximum, 1);
 	model->live_handles = 1;
 	CHECK(1, 10);
+}
+
+/* A child's own copy of what it shared with its parent counts too. */
+Test(ranges, most_handles_in_copies)
+{
+	struct address_space *child = space_of(10);
+
+	for (uint64_t page = 0; page < 20; page += 2)
+		map(space, page, 1);
+	ranges_space_copy(model, child, space);
+	model->live_handles = MODEL_HANDLES_MAX - 4;
+	unmap(child, 100, 1, THREAD);
+	cr_assert_eq(model->live_handles, MODEL_HANDLES_MAX);
+	cr_assert_eq(model->counters.over_maximum, 6);
+	cr_assert_eq(ranges_count(child), 4);
+	cr_assert_eq(ranges_count(space), 10);
+	ranges_space_release(model, child);
+	model->live_handles = 10;
 }
 
 /* Threads come and go; what is kept of their last calls does not grow with them. */
