@@ -68,7 +68,8 @@ int fd_receive(int socket_fd, int *ret_fds, size_t *ret_count)
 	int fds[FD_PASS_MAX];
 	size_t count = 0;
 
-	message.msg_controllen = sizeof(control.bytes);
+	/* Without CMSG_SPACE's padding, which may have room for one more. */
+	message.msg_controllen = CMSG_LEN(FD_PASS_MAX * sizeof(int));
 
 	ssize_t received;
 	do {

@@ -15,6 +15,10 @@
 #include "symbols/native.h"
 #include "symbols/python_codes.h"
 
+/* Files that are open for naming, each with its debug information in memory. Beyond it all are closed, and
+ * opened anew where they are asked for again. Chosen by: a desktop program maps some 200. */
+#define OBJECTS_MAX 512
+
 struct known_object {
 	struct file_key key;
 	struct native_object *object; /* NULL: it cannot be read */
@@ -42,21 +46,26 @@ int symbols_new(struct mapped_files *files, const struct python_codes *codes, co
 	return 0;
 }
 
-void symbols_free(struct symbols *symbols)
+static void forget_objects(struct symbols *symbols)
 {
 	struct known_object *known, *next;
 
-	if (!symbols)
-		return;
 	HASH_ITER (hh, symbols->objects, known, next) {
 		HASH_DEL(symbols->objects, known);
 		native_object_free(known->object);
 		free(known);
 	}
+}
+
+void symbols_free(struct symbols *symbols)
+{
+	if (!symbols)
+		return;
+	forget_objects(symbols);
 	free(symbols);
 }
 
-/* @return the file's object, or NULL: it cannot be read (asked once) */
+/* @return the file's object, or NULL: it cannot be read (asked once), or out of memory */
 static struct native_object *find_object(struct symbols *symbols, const struct file_key *key,
                                          const char *path)
 {
@@ -66,6 +75,8 @@ static struct native_object *find_object(struct symbols *symbols, const struct f
 	HASH_FIND(hh, symbols->objects, key, sizeof(*key), known);
 	if (known)
 		return known->object;
+	if (HASH_COUNT(symbols->objects) >= OBJECTS_MAX)
+		forget_objects(symbols);
 	known = calloc(1, sizeof(*known));
 	if (!known)
 		return NULL;
@@ -133,9 +144,11 @@ static int name_native(void *context, struct arena *arena, const struct stack_fr
 			frames = NULL;
 	}
 	native_names_free(names, count);
+	if (!frames)
+		return -ENOMEM;
 	*ret_frames = frames;
 	*ret_count = count;
-	return frames ? 0 : -ENOMEM;
+	return 0;
 }
 
 static int name_python(void *context, struct arena *arena, const struct stack_frame *frame,

@@ -1,7 +1,8 @@
 /*
  * An index of DWARF by address.
- * Inputs: DWARF that anybody may have written: the number of entries read, their depth and the direction of
- * sibling references are bounded here, the encoding is checked by libdw. Outputs: its entries (DIEs).
+ * Inputs: DWARF that anybody may have written: the number of entries and ranges read, their depth and the
+ * direction of sibling references are bounded here, the encoding is checked by libdw. Outputs: its entries
+ * (DIEs).
  *
  * The units' own ranges are used and not .debug_aranges, which clang and rustc do not write. Split units
  * (.dwo) are not opened: their names come from the symbol table, their lines from the skeleton.
@@ -14,8 +15,9 @@
 
 #include "symbols/intervals.h"
 
-/* Chosen by: ten times the entries of the largest unit of an LTO build of clang. */
-#define DWARF_UNIT_ENTRIES_MAX 20000000U
+/* Entries and ranges looked at in one file: a GiB of memory at worst. Chosen by: a report asks for some
+ * hundred units of a browser's engine, of 100,000 entries each. */
+#define DWARF_ENTRIES_MAX ((uint32_t)32 << 20)
 /* Chosen by: ten times the units of the largest browser's engine. */
 #define DWARF_UNITS_MAX 1000000U
 #define DWARF_NO_SCOPE  UINT32_MAX
@@ -37,6 +39,7 @@ struct dwarf_unit {
 
 struct dwarf_index {
 	const struct elf_segments *segments;
+	uint32_t entries_left;
 	struct dwarf_unit *units;
 	size_t count;
 	size_t capacity;
@@ -45,25 +48,45 @@ struct dwarf_index {
 
 /* What reading the entries of a unit carries along. */
 struct dwarf_reader {
-	const struct dwarf_index *index;
+	struct dwarf_index *index;
 	struct dwarf_unit *unit;
-	uint32_t entries_left;
 };
 
 static int dwarf_reader_children(struct dwarf_reader *reader, Dwarf_Die *parent, uint32_t scope,
                                  unsigned depth);
 
-/* Code that the linker threw away keeps its entry, at address 0 or 1: it must not answer for what is there.
- */
-static int dwarf_index_add_ranges(const struct dwarf_index *index, Dwarf_Die *die,
-                                  struct intervals *intervals, uint32_t value)
+bool dwarf_index_spend(struct dwarf_index *index)
+{
+	if (index->entries_left == 0)
+		return false;
+	index->entries_left--;
+	return true;
+}
+
+bool dwarf_index_die_holds(struct dwarf_index *index, Dwarf_Die *die, uint64_t address)
 {
 	Dwarf_Addr base = 0;
 	Dwarf_Addr start = 0;
 	Dwarf_Addr end = 0;
 	ptrdiff_t next = 0;
 
-	while (intervals->count < INTERVALS_MAX &&
+	while (dwarf_index_spend(index) && (next = dwarf_ranges(die, next, &base, &start, &end)) > 0)
+		if (address >= start && address < end)
+			return true;
+	return false;
+}
+
+/* Code that the linker threw away keeps its entry, at address 0 or 1: it must not answer for what is there.
+ */
+static int dwarf_index_add_ranges(struct dwarf_index *index, Dwarf_Die *die, struct intervals *intervals,
+                                  uint32_t value)
+{
+	Dwarf_Addr base = 0;
+	Dwarf_Addr start = 0;
+	Dwarf_Addr end = 0;
+	ptrdiff_t next = 0;
+
+	while (intervals->count < INTERVALS_MAX && dwarf_index_spend(index) &&
 	       (next = dwarf_ranges(die, next, &base, &start, &end)) > 0) {
 		int error = 0;
 
@@ -118,6 +141,7 @@ int dwarf_index_new(Dwarf *dwarf, Dwarf *alternate, const struct elf_segments *s
 	if (!index)
 		return -ENOMEM;
 	index->segments = segments;
+	index->entries_left = DWARF_ENTRIES_MAX;
 	error = dwarf_index_add_units(index, dwarf);
 	if (error == 0 && alternate)
 		error = dwarf_index_add_units(index, alternate);
@@ -198,21 +222,16 @@ static int dwarf_reader_children(struct dwarf_reader *reader, Dwarf_Die *parent,
 		return 0;
 	do {
 		previous = dwarf_dieoffset(&die);
-		if (reader->entries_left == 0)
+		if (!dwarf_index_spend(reader->index))
 			return 0;
-		reader->entries_left--;
 		error = dwarf_reader_entry(reader, &die, scope, depth + 1);
 	} while (error == 0 && dwarf_siblingof(&die, &die) == 0 && dwarf_dieoffset(&die) > previous);
 	return error;
 }
 
-static int dwarf_index_read_unit(const struct dwarf_index *index, struct dwarf_unit *unit)
+static int dwarf_index_read_unit(struct dwarf_index *index, struct dwarf_unit *unit)
 {
-	struct dwarf_reader reader = {
-	        .index = index,
-	        .unit = unit,
-	        .entries_left = DWARF_UNIT_ENTRIES_MAX,
-	};
+	struct dwarf_reader reader = {.index = index, .unit = unit};
 	int error = 0;
 
 	if (unit->read)

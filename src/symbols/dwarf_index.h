@@ -25,6 +25,16 @@ struct dwarf_index;
 int dwarf_index_new(Dwarf *dwarf, Dwarf *alternate, const struct elf_segments *segments,
                     struct dwarf_index **ret_index);
 
+/**
+ * Takes one from the number of entries and ranges that may be looked at in this file. References to siblings
+ * and children can be made to share what follows them, so that a small file takes exponential time.
+ * @return false: none is left, whoever looks for something takes it for absent
+ */
+bool dwarf_index_spend(struct dwarf_index *index);
+
+/** Do an entry's ranges hold an address? */
+bool dwarf_index_die_holds(struct dwarf_index *index, Dwarf_Die *die, uint64_t address);
+
 /** Frees the index. NULL-safe. */
 void dwarf_index_free(struct dwarf_index *index);
 

@@ -1,7 +1,7 @@
 /*
  * Names from DWARF: function, file and line of an address, with the functions inlined there.
  * Inputs: DWARF that anybody may have written; chains of references, depth and lengths are bounded here.
- * Outputs: records of native.h.
+ * Outputs: records of native_name.h.
  */
 #include "symbols/dwarf_names.h"
 
@@ -140,15 +140,16 @@ static int function_name(struct dwarf_index *index, const Dwarf_Die *function, i
 }
 
 /* Does an entry say where its code is, and is the address there? A block without a place is looked into. */
-static bool die_may_hold(Dwarf_Die *die, uint64_t address)
+static bool die_may_hold(struct dwarf_index *index, Dwarf_Die *die, uint64_t address)
 {
-	if (dwarf_haspc(die, address) > 0)
+	if (dwarf_index_die_holds(index, die, address))
 		return true;
 	return dwarf_tag(die) == DW_TAG_lexical_block && !dwarf_hasattr(die, DW_AT_low_pc) &&
 	       !dwarf_hasattr(die, DW_AT_ranges);
 }
 
-static void inline_chain_find(struct inline_chain *chain, Dwarf_Die *parent, uint64_t address, unsigned depth)
+static void inline_chain_find(struct inline_chain *chain, struct dwarf_index *index, Dwarf_Die *parent,
+                              uint64_t address, unsigned depth)
 {
 	size_t before = chain->count;
 	Dwarf_Off previous = 0;
@@ -160,15 +161,17 @@ static void inline_chain_find(struct inline_chain *chain, Dwarf_Die *parent, uin
 	do {
 		int tag = dwarf_tag(&die);
 
+		if (!dwarf_index_spend(index))
+			return;
 		previous = dwarf_dieoffset(&die);
 		if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_lexical_block &&
 		    tag != DW_TAG_try_block && tag != DW_TAG_catch_block)
 			continue;
-		if (!die_may_hold(&die, address))
+		if (!die_may_hold(index, &die, address))
 			continue;
 		if (tag == DW_TAG_inlined_subroutine)
 			chain->dies[chain->count++] = die;
-		inline_chain_find(chain, &die, address, depth + 1);
+		inline_chain_find(chain, index, &die, address, depth + 1);
 	} while (chain->count == before && dwarf_siblingof(&die, &die) == 0 &&
 	         dwarf_dieoffset(&die) > previous);
 }
@@ -234,7 +237,7 @@ int dwarf_names_find(struct dwarf_index *index, uint64_t address, struct native_
 	if (error < 0)
 		return error;
 	if (has_function)
-		inline_chain_find(&chain, &function, address, 0);
+		inline_chain_find(&chain, index, &function, address, 0);
 	names = calloc(chain.count + 1, sizeof(*names));
 	if (!names)
 		return -ENOMEM;

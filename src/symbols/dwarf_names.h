@@ -1,6 +1,6 @@
 /*
  * Names from DWARF: function, file and line of an address, with the functions inlined there.
- * Inputs: DWARF that anybody may have written, opened by libdw. Outputs: records of native.h.
+ * Inputs: DWARF that anybody may have written, opened by libdw. Outputs: records of native_name.h.
  */
 #ifndef LEFTOPEN_SYMBOLS_DWARF_NAMES_H
 #define LEFTOPEN_SYMBOLS_DWARF_NAMES_H
@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "symbols/dwarf_index.h"
-#include "symbols/native.h"
+#include "symbols/native_name.h"
 
 /**
  * Names an address: innermost inlined function first, the function that holds the code last. Where the debug

@@ -14,6 +14,9 @@
 #include "symbols/demangle.h"
 #include "symbols/intervals.h"
 
+/* A symbol table or its strings: libelf holds all of them. Chosen by: four times a browser's engine. */
+#define ELF_SYMBOLS_BYTES_MAX ((uint64_t)1 << 30)
+
 struct elf_symbols {
 	Elf *elf;
 	size_t strings;           /* index of the string table's section */
@@ -134,15 +137,26 @@ static int elf_symbols_collect(struct elf_symbols *symbols, Elf_Data *data, size
 	return error;
 }
 
-/* The section of that type; absent and unreadable are the same to a reader of names. */
+static bool elf_symbols_strings_fit(Elf *elf, size_t strings)
+{
+	Elf_Scn *section = elf_getscn(elf, strings);
+	GElf_Shdr header;
+
+	return section && gelf_getshdr(section, &header) && header.sh_size <= ELF_SYMBOLS_BYTES_MAX;
+}
+
+/* The section of that type; absent, unreadable and too large are the same to a reader of names. */
 static Elf_Scn *elf_symbols_section(Elf *elf, uint32_t section_type, GElf_Shdr *ret_header)
 {
 	Elf_Scn *section = NULL;
 
 	while ((section = elf_nextscn(elf, section)))
 		if (gelf_getshdr(section, ret_header) && ret_header->sh_type == section_type)
-			return section;
-	return NULL;
+			break;
+	if (!section || ret_header->sh_size > ELF_SYMBOLS_BYTES_MAX ||
+	    !elf_symbols_strings_fit(elf, ret_header->sh_link))
+		return NULL;
+	return section;
 }
 
 int elf_symbols_read(Elf *elf, uint32_t section_type, const struct elf_segments *segments,

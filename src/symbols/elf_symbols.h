@@ -17,8 +17,8 @@ struct elf_symbols;
  * @param elf stays the caller's and must outlive the symbols
  * @param section_type SHT_SYMTAB or SHT_DYNSYM
  * @param segments of the file that is loaded (its separate debug file has the same addresses); symbols
- *outside its executable ones are left out
- * @param ret_symbols NULL where the file has no such table, or a broken one
+ *	outside its executable ones are left out
+ * @param ret_symbols NULL where the file has no such table, or a broken or impossibly large one
  * @return 0; -ENOMEM
  */
 int elf_symbols_read(Elf *elf, uint32_t section_type, const struct elf_segments *segments,

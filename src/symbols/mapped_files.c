@@ -24,6 +24,7 @@ struct mapped_file {
 struct mapped_files {
 	struct mapped_file *by_key;
 	size_t open_count;
+	int spare_fd; /* what was opened last beyond MAPPED_FILES_OPEN_MAX, or -1 */
 };
 
 int mapped_files_new(struct mapped_files **ret_files)
@@ -32,6 +33,7 @@ int mapped_files_new(struct mapped_files **ret_files)
 
 	if (!files)
 		return -ENOMEM;
+	files->spare_fd = -1;
 	*ret_files = files;
 	return 0;
 }
@@ -48,6 +50,7 @@ void mapped_files_free(struct mapped_files *files)
 		free(file->path);
 		free(file);
 	}
+	fd_close(&files->spare_fd);
 	free(files);
 }
 
@@ -139,17 +142,24 @@ const char *mapped_files_path(const struct mapped_files *files, const struct fil
 int mapped_files_fd(struct mapped_files *files, const struct file_key *key, int *ret_fd)
 {
 	struct mapped_file *file = find(files, key);
+	int fd;
 
 	if (!file)
 		return -ENOENT;
-	if (file->fd < 0) {
-		int fd = open_regular(file->path, key->inode);
-
-		if (fd < 0)
-			return fd;
+	if (file->fd >= 0) {
+		*ret_fd = file->fd;
+		return 0;
+	}
+	fd = open_regular(file->path, key->inode);
+	if (fd < 0)
+		return fd;
+	if (files->open_count < MAPPED_FILES_OPEN_MAX) {
 		file->fd = fd;
 		files->open_count++;
+	} else {
+		fd_close(&files->spare_fd);
+		files->spare_fd = fd;
 	}
-	*ret_fd = file->fd;
+	*ret_fd = fd;
 	return 0;
 }

@@ -36,7 +36,7 @@ const char *mapped_files_path(const struct mapped_files *files, const struct fil
 
 /**
  * A descriptor to read the file by, opened by its path where none is kept.
- * @param ret_fd owned by `files`
+ * @param ret_fd owned by `files`, valid until the next call
  * @return 0; -ENOENT: never seen; -errno of open(2)
  */
 int mapped_files_fd(struct mapped_files *files, const struct file_key *key, int *ret_fd);

@@ -7,11 +7,14 @@
 #include "symbols/native.h"
 
 #include <elfutils/libdw.h>
+#include <elfutils/libdwelf.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "symbols/debug_file.h"
@@ -20,9 +23,6 @@
 #include "symbols/dwarf_names.h"
 #include "symbols/elf_segments.h"
 #include "symbols/elf_symbols.h"
-
-/* Sections may be compressed: how much may come of them. Chosen by: a browser's engine has 2 GiB. */
-#define NATIVE_DEBUG_BYTES_MAX ((uint64_t)8 << 30)
 
 /* In the order in which they are asked. */
 enum native_table { NATIVE_TABLE_OWN = 0, NATIVE_TABLE_DEBUG, NATIVE_TABLE_DYNAMIC, NATIVE_TABLE_COUNT };
@@ -40,12 +40,40 @@ struct native_object {
 	struct elf_symbols *tables[NATIVE_TABLE_COUNT];
 };
 
+/* What GNU's older way of compressing a section begins with: a word and the size that comes of it. */
+#define ZDEBUG_MAGIC        "ZLIB"
+#define ZDEBUG_HEADER_BYTES 12
+
 static bool section_is_debug_info(const char *name)
 {
 	return name && (strcmp(name, ".debug_info") == 0 || strcmp(name, ".zdebug_info") == 0);
 }
 
-/* Has the file debug information, of an amount that can be held? */
+/* How much comes of a section beyond what the file has of it, where it is compressed. */
+static uint64_t section_uncompressed_bytes(Elf *elf, Elf_Scn *section, const GElf_Shdr *header,
+                                           const char *name)
+{
+	GElf_Chdr compressed;
+	Elf_Data *data = NULL;
+	uint64_t bytes = 0;
+
+	if (header->sh_flags & SHF_COMPRESSED)
+		return gelf_getchdr(section, &compressed) ? compressed.ch_size : 0;
+	if (!name || strncmp(name, ".zdebug", strlen(".zdebug")) != 0)
+		return 0;
+	data = elf_getdata_rawchunk(elf, (int64_t)header->sh_offset, ZDEBUG_HEADER_BYTES, ELF_T_BYTE);
+	if (!data || memcmp(data->d_buf, ZDEBUG_MAGIC, strlen(ZDEBUG_MAGIC)) != 0)
+		return 0;
+	memcpy(&bytes, (const char *)data->d_buf + strlen(ZDEBUG_MAGIC), sizeof(bytes));
+	return be64toh(bytes);
+}
+
+static bool add_within(uint64_t *total, uint64_t bytes)
+{
+	return !__builtin_add_overflow(*total, bytes, total) && *total <= NATIVE_FILE_BYTES_MAX;
+}
+
+/* Has the file debug information, of an amount that can be held? Sections may overlap, and be compressed. */
 static bool elf_has_debug_info(Elf *elf)
 {
 	uint64_t total = 0;
@@ -57,21 +85,26 @@ static bool elf_has_debug_info(Elf *elf)
 		return false;
 	while ((section = elf_nextscn(elf, section))) {
 		GElf_Shdr header;
-		GElf_Chdr compressed;
-		uint64_t bytes = 0;
+		const char *name = NULL;
 
 		if (!gelf_getshdr(section, &header) || header.sh_type == SHT_NOBITS)
 			continue;
-		bytes = header.sh_size;
-		if ((header.sh_flags & SHF_COMPRESSED) && gelf_getchdr(section, &compressed))
-			bytes = compressed.ch_size;
-		if (bytes > NATIVE_DEBUG_BYTES_MAX - total)
+		name = elf_strptr(elf, strings, header.sh_name);
+		/* In this order: libelf reads a compressed section to tell its size. */
+		if (!add_within(&total, header.sh_size) ||
+		    !add_within(&total, section_uncompressed_bytes(elf, section, &header, name)))
 			return false;
-		total += bytes;
-		if (section_is_debug_info(elf_strptr(elf, strings, header.sh_name)))
+		if (section_is_debug_info(name))
 			found = true;
 	}
 	return found;
+}
+
+/* Also of compressed sections and of those for LTO, whose names libdw knows as well. */
+static bool section_has_strings(const char *name)
+{
+	return name && (strstr(name, "debug_str") || strstr(name, "debug_line_str")) &&
+	       !strstr(name, "debug_str_offsets");
 }
 
 /* libdw (0.188) reads the last string of a section past the section's end if no NUL ends it. Asked when libdw
@@ -85,13 +118,10 @@ static bool elf_strings_end(Elf *elf)
 		return false;
 	while ((section = elf_nextscn(elf, section))) {
 		GElf_Shdr header;
-		const char *name = NULL;
 		Elf_Data *data = NULL;
 
-		if (!gelf_getshdr(section, &header) || header.sh_type == SHT_NOBITS)
-			continue;
-		name = elf_strptr(elf, strings, header.sh_name);
-		if (!name || (!strstr(name, "debug_str") && !strstr(name, "debug_line_str")))
+		if (!gelf_getshdr(section, &header) || header.sh_type == SHT_NOBITS ||
+		    !section_has_strings(elf_strptr(elf, strings, header.sh_name)))
 			continue;
 		data = elf_getdata(section, NULL);
 		if (data && data->d_buf && data->d_size &&
@@ -99,6 +129,16 @@ static bool elf_strings_end(Elf *elf)
 			return false;
 	}
 	return true;
+}
+
+/* dwz makes no alternate that has one itself; libdw would open whatever path that names. */
+static bool alternate_is_usable(struct debug_file *alternate, Dwarf *dwarf)
+{
+	const char *name = NULL;
+	const void *id = NULL;
+
+	return dwarf && elf_strings_end(alternate->elf) &&
+	       dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &id) <= 0;
 }
 
 /* Without its alternate file the debug information has holes, which libdw would try to fill by opening
@@ -110,8 +150,9 @@ static int native_object_open_alternate(struct native_object *object, const char
 	if (error == -ENODATA)
 		return 0;
 	if (error == 0) {
-		object->alternate_dwarf = dwarf_begin_elf(object->alternate->elf, DWARF_C_READ, NULL);
-		if (object->alternate_dwarf && elf_strings_end(object->alternate->elf)) {
+		if (elf_has_debug_info(object->alternate->elf))
+			object->alternate_dwarf = dwarf_begin_elf(object->alternate->elf, DWARF_C_READ, NULL);
+		if (alternate_is_usable(object->alternate, object->alternate_dwarf)) {
 			dwarf_setalt(object->dwarf, object->alternate_dwarf);
 			return 0;
 		}
@@ -154,7 +195,10 @@ static int native_object_open_dwarf(struct native_object *object, const char *pa
 static int native_object_open_elf(struct native_object *object)
 {
 	GElf_Ehdr header;
+	struct stat status;
 
+	if (fstat(object->fd, &status) != 0 || (uint64_t)status.st_size > NATIVE_FILE_BYTES_MAX)
+		return -ENOEXEC;
 	object->elf = elf_begin(object->fd, ELF_C_READ, NULL);
 	if (!object->elf || elf_kind(object->elf) != ELF_K_ELF || !gelf_getehdr(object->elf, &header))
 		return -ENOEXEC;
@@ -296,15 +340,4 @@ int native_object_name(struct native_object *object, uint64_t file_offset, bool 
 	*ret_names = names;
 	*ret_count = count;
 	return 0;
-}
-
-void native_names_free(struct native_name *names, size_t count)
-{
-	if (!names)
-		return;
-	for (size_t i = 0; i < count; i++) {
-		free(names[i].function);
-		free(names[i].file);
-	}
-	free(names);
 }

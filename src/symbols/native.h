@@ -10,15 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Chosen by: deepest inlining seen in optimised C++ is about 20. */
-#define NATIVE_INLINE_MAX 64
+#include "symbols/native_name.h"
 
-struct native_name {
-	char *function; /* demangled (C++, Rust), "" where unknown */
-	char *file;     /* source file as the debug information has it made absolute, "" where unknown */
-	uint32_t line;  /* 0 where unknown */
-	bool inlined;   /* into the one that follows */
-};
+/* Chosen by: a browser's engine has 2 GiB. */
+#define NATIVE_FILE_BYTES_MAX ((uint64_t)8 << 30)
 
 struct native_object;
 
@@ -27,7 +22,8 @@ struct native_object;
  * (/usr/lib/debug/.build-id, then .gnu_debuglink beside it and below /usr/lib/debug). No network is asked.
  * @param path shown in nothing, used to find the debug link's folder
  * @param fd readable descriptor of a regular file; stays the caller's
- * @return 0; -ENOEXEC: not an ELF file that can be read; -ENOMEM
+ * @return 0; -ENOEXEC: not an ELF file that can be read, or one of more than NATIVE_FILE_BYTES_MAX; -ENOMEM;
+ *	-errno of fcntl(2): no descriptor is left
  */
 int native_object_open(const char *path, int fd, struct native_object **ret_object);
 
@@ -44,8 +40,5 @@ void native_object_free(struct native_object *object);
  */
 int native_object_name(struct native_object *object, uint64_t file_offset, bool is_return_address,
                        struct native_name **ret_names, size_t *ret_count);
-
-/** Frees what native_object_name() gave. NULL-safe. */
-void native_names_free(struct native_name *names, size_t count);
 
 #endif

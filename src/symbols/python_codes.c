@@ -24,6 +24,7 @@ struct python_code {
 
 struct python_codes {
 	struct python_code *by_id;
+	size_t bytes;
 };
 
 int python_codes_new(struct python_codes **ret_codes)
@@ -84,16 +85,18 @@ static bool is_behind_cut(const struct python_code *code, int32_t offset)
 	return offset >= end;
 }
 
-int python_codes_add(struct python_codes *codes, const struct event_python_code *event)
+/* Absent where it could not be read. @return a string for free(), or NULL: out of memory */
+static char *name_of(bool fault, const char *data, size_t data_bytes, uint32_t length, uint32_t kind)
+{
+	return fault ? strdup("") : python_string_decode(data, data_bytes, length, kind);
+}
+
+static int code_new(const struct event_python_code *event, struct python_code **ret_code)
 {
 	uint32_t sent = event->header.size_bytes - offsetof(struct event_python_code, line_table);
 	uint32_t bytes = event->line_table_bytes < sent ? event->line_table_bytes : sent;
 	struct python_code *code;
 
-	if (find(codes, event->id))
-		return 0;
-	if (HASH_COUNT(codes->by_id) >= PYTHON_CODES_MAX)
-		return -ENOSPC;
 	if (event->faults & PYTHON_CODE_FAULT_LINE_TABLE)
 		bytes = 0;
 	code = malloc(sizeof(*code) + bytes);
@@ -107,18 +110,40 @@ int python_codes_add(struct python_codes *codes, const struct event_python_code 
 		bytes = whole_entries(event->line_table, bytes);
 	code->line_table_bytes = bytes;
 	memcpy(code->line_table, event->line_table, bytes);
-	code->file = event->faults & PYTHON_CODE_FAULT_FILENAME
-	                     ? strdup("")
-	                     : python_string_decode(event->filename, sizeof(event->filename),
-	                                            event->filename_length, event->filename_kind);
-	code->function = event->faults & PYTHON_CODE_FAULT_QUALNAME
-	                         ? strdup("")
-	                         : python_string_decode(event->qualname, sizeof(event->qualname),
-	                                                event->qualname_length, event->qualname_kind);
+	code->file = name_of(event->faults & PYTHON_CODE_FAULT_FILENAME, event->filename,
+	                     sizeof(event->filename), event->filename_length, event->filename_kind);
+	code->function = name_of(event->faults & PYTHON_CODE_FAULT_QUALNAME, event->qualname,
+	                         sizeof(event->qualname), event->qualname_length, event->qualname_kind);
 	if (!code->file || !code->function) {
 		code_free(code);
 		return -ENOMEM;
 	}
+	*ret_code = code;
+	return 0;
+}
+
+static size_t code_bytes(const struct python_code *code)
+{
+	return sizeof(*code) + code->line_table_bytes + strlen(code->file) + strlen(code->function) + 2;
+}
+
+int python_codes_add(struct python_codes *codes, const struct event_python_code *event)
+{
+	struct python_code *code;
+	int error;
+
+	if (find(codes, event->id))
+		return 0;
+	if (HASH_COUNT(codes->by_id) >= PYTHON_CODES_MAX)
+		return -ENOSPC;
+	error = code_new(event, &code);
+	if (error)
+		return error;
+	if (code_bytes(code) > PYTHON_CODES_BYTES_MAX - codes->bytes) {
+		code_free(code);
+		return -ENOSPC;
+	}
+	codes->bytes += code_bytes(code);
 	HASH_ADD(hh, codes->by_id, id, sizeof(code->id), code);
 	return 0;
 }

@@ -9,9 +9,10 @@
 
 #include "event_abi.h"
 
-/* Code objects that are remembered (about 1 KiB each); frames of further ones stay without a name, counted.
- */
-#define PYTHON_CODES_MAX 400000
+/* Code objects that are remembered, and bytes of them; frames of further ones stay without a name, counted.
+ * Chosen by: four times the standard library's 93,000, and 1 KiB each, most being smaller. */
+#define PYTHON_CODES_MAX       400000
+#define PYTHON_CODES_BYTES_MAX ((size_t)PYTHON_CODES_MAX << 10)
 
 struct python_codes;
 
@@ -21,7 +22,11 @@ int python_codes_new(struct python_codes **ret_codes);
 /** NULL-safe. */
 void python_codes_free(struct python_codes *codes);
 
-/** Remembers a code object. @return 0, also where it is known; -ENOSPC: PYTHON_CODES_MAX are; -ENOMEM */
+/**
+ * Remembers a code object.
+ * @param event validated: its size holds all before the line table
+ * @return 0, also where it is known; -ENOSPC: PYTHON_CODES_MAX or PYTHON_CODES_BYTES_MAX are; -ENOMEM
+ */
 int python_codes_add(struct python_codes *codes, const struct event_python_code *event);
 
 struct python_name {
@@ -30,7 +35,11 @@ struct python_name {
 	uint32_t line; /* 0: none */
 };
 
-/** @return 0; -ENOENT: that code object was never sent */
+/**
+ * Names a place in a code object.
+ * @param offset as python_line_find() takes it
+ * @return 0; -ENOENT: that code object was never sent, or not kept
+ */
 int python_codes_name(const struct python_codes *codes, uint64_t id, int32_t offset,
                       struct python_name *ret_name);
 

@@ -154,6 +154,7 @@ char *python_string_decode(const char *data, size_t data_bytes, uint32_t length,
 {
 	size_t count = length;
 	char *string = NULL;
+	char *shrunk = NULL;
 	char *at = NULL;
 
 	if (kind != 1 && kind != 2 && kind != 4)
@@ -166,6 +167,8 @@ char *python_string_decode(const char *data, size_t data_bytes, uint32_t length,
 	at = string;
 	for (size_t i = 0; i < count; i++)
 		at = character_append(at, character_at(data, i, kind));
-	*at = '\0';
-	return string;
+	*at++ = '\0';
+	/* Most names are ASCII, and very many are kept. */
+	shrunk = realloc(string, (size_t)(at - string));
+	return shrunk ? shrunk : string;
 }

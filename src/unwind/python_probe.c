@@ -24,6 +24,9 @@
 /* How much of a file is searched for its version. Chosen by: ten times the largest interpreter. */
 #define PYTHON_SEARCH_BYTES_MAX ((uint64_t)256 << 20)
 #define PYTHON_CHUNK_BYTES      65536
+/* A symbol table or its strings: libelf holds all of them. Chosen by: a hundred times the largest
+ * interpreter. */
+#define PYTHON_SYMBOLS_BYTES_MAX ((uint64_t)256 << 20)
 /* Longer than what is searched for, so that no hit is lost between two chunks. */
 #define PYTHON_OVERLAP_BYTES 16
 
@@ -168,30 +171,42 @@ static void python_symbols_take(struct python_symbols *symbols, const char *name
 		symbols->thread_current = value;
 }
 
-static int python_symbols_read(struct python_file *file, uint32_t section_type)
+/* The section of that type (a linker makes one) if it and its strings are of a size that can be held. */
+static Elf_Scn *python_symbols_section(Elf *elf, uint32_t section_type, GElf_Shdr *ret_header)
 {
 	Elf_Scn *section = NULL;
+	Elf_Scn *strings = NULL;
+	GElf_Shdr header;
 
-	while ((section = elf_nextscn(file->elf, section))) {
-		GElf_Shdr header;
-		GElf_Sym symbol;
-		Elf_Data *data = NULL;
+	while ((section = elf_nextscn(elf, section)))
+		if (gelf_getshdr(section, ret_header) && ret_header->sh_type == section_type)
+			break;
+	if (!section || ret_header->sh_size > PYTHON_SYMBOLS_BYTES_MAX)
+		return NULL;
+	strings = elf_getscn(elf, ret_header->sh_link);
+	if (!strings || !gelf_getshdr(strings, &header) || header.sh_size > PYTHON_SYMBOLS_BYTES_MAX)
+		return NULL;
+	return section;
+}
 
-		if (!gelf_getshdr(section, &header) || header.sh_type != section_type)
+static int python_symbols_read(struct python_file *file, uint32_t section_type)
+{
+	GElf_Shdr header;
+	GElf_Sym symbol;
+	Elf_Scn *section = python_symbols_section(file->elf, section_type, &header);
+	Elf_Data *data = section ? elf_getdata(section, NULL) : NULL;
+
+	if (section && !data)
+		return -ENOEXEC;
+	for (int i = 0; data && gelf_getsym(data, i, &symbol); i++) {
+		const char *name = NULL;
+
+		/* Extension modules ask for _PyRuntime: only who has it is a runtime. */
+		if (symbol.st_shndx == SHN_UNDEF || !symbol.st_value)
 			continue;
-		data = elf_getdata(section, NULL);
-		if (!data)
-			return -ENOEXEC;
-		for (int i = 0; gelf_getsym(data, i, &symbol); i++) {
-			const char *name = NULL;
-
-			/* Extension modules ask for _PyRuntime: only who has it is a runtime. */
-			if (symbol.st_shndx == SHN_UNDEF || !symbol.st_value)
-				continue;
-			name = elf_strptr(file->elf, header.sh_link, symbol.st_name);
-			if (name)
-				python_symbols_take(&file->symbols, name, symbol.st_value);
-		}
+		name = elf_strptr(file->elf, header.sh_link, symbol.st_name);
+		if (name)
+			python_symbols_take(&file->symbols, name, symbol.st_value);
 	}
 	return 0;
 }
@@ -376,7 +391,8 @@ int python_layout_probe(int fd, struct known_file *ret_file, uint32_t *ret_minor
 		error = python_file_read_segments(&file);
 	if (error == 0)
 		error = python_symbols_read(&file, SHT_DYNSYM);
-	/* Large and cold: only for a static interpreter without -rdynamic. */
+	/* Large, and no program needs it to run, but a static interpreter without -rdynamic has nothing else.
+	 */
 	if (error == 0 && !python_symbols_complete(&file.symbols))
 		error = python_symbols_read(&file, SHT_SYMTAB);
 	if (error < 0)

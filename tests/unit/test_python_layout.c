@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "build_folder.h"
+#include "elf_patch.h"
 
 #define DEBIAN_PYTHON "/usr/bin/python3.11"
 
@@ -129,7 +130,7 @@ Test(python_layout, each_version_has_a_layout)
 		cr_assert_eq(layout->minor_version, minor);
 		cr_assert_lt(layout->minor_version, PYTHON_VERSIONS_MAX);
 		cr_assert_eq(layout->code_adaptive != 0, minor >= 11);
-		cr_assert_eq(layout->runtime_tss_key == PYTHON_NO_TSS, minor == 6);
+		cr_assert_eq(layout->runtime_tss == PYTHON_NO_TSS, minor == 6);
 		cr_assert_eq(layout->owner_cstack == PYTHON_NO_OWNER, minor < 12);
 		cr_assert_eq(layout->code_name - layout->code_filename, minor >= 11 ? 16 : 8);
 	}
@@ -162,21 +163,6 @@ Test(python_layout, other_files)
 	cr_assert_eq(minor, 99);
 }
 
-static uint8_t *file_content(const char *path, size_t *ret_bytes)
-{
-	FILE *file = fopen(path, "re");
-	uint8_t *content = NULL;
-
-	cr_assert_not_null(file, "%s", path);
-	fseek(file, 0, SEEK_END);
-	*ret_bytes = (size_t)ftell(file);
-	rewind(file);
-	content = malloc(*ret_bytes);
-	cr_assert_eq(fread(content, 1, *ret_bytes, file), *ret_bytes);
-	fclose(file);
-	return content;
-}
-
 Test(python_layout, truncated)
 {
 	static const size_t headers[] = {0, 1, 4, 16, 63, 64, 65, 120, 1000, 4096};
@@ -187,7 +173,7 @@ Test(python_layout, truncated)
 
 	if (access(DEBIAN_PYTHON, R_OK) != 0)
 		cr_assert_fail("python3.11 is not installed");
-	content = file_content(DEBIAN_PYTHON, &bytes);
+	content = elf_patch_read(DEBIAN_PYTHON, &bytes);
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
 		cr_assert_eq(probe_content(content, headers[i], &file, &minor), -ENOEXEC, "%zu", headers[i]);
 	for (size_t length = 8192; length < bytes; length += 250007)
@@ -210,7 +196,7 @@ Test(python_layout, changed)
 
 	if (access(DEBIAN_PYTHON, R_OK) != 0)
 		cr_assert_fail("python3.11 is not installed");
-	content = file_content(DEBIAN_PYTHON, &bytes);
+	content = elf_patch_read(DEBIAN_PYTHON, &bytes);
 	changed = malloc(bytes);
 	for (int round = 0; round < 150; round++) {
 		memcpy(changed, content, bytes);
@@ -247,6 +233,31 @@ static size_t offset_of(const char *path, unsigned long vaddr)
 	return 0;
 }
 
+/* Each table may be as large as the file, and a file may have any number of them. */
+Test(python_layout, huge_symbol_tables)
+{
+	static const char *const strings[] = {".dynsym", ".dynstr"};
+	struct known_file file = {0};
+	uint32_t minor = 0;
+
+	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+		size_t bytes = 0;
+		uint8_t *content = elf_patch_read("/bin/true", &bytes);
+		Elf64_Shdr *section = elf_patch_section(content, strings[i]);
+		uint64_t before = memory_bytes("VmHWM:");
+		int fd = -1;
+
+		section->sh_offset = bytes;
+		section->sh_size = 600 << 20;
+		section->sh_size -= section->sh_size % sizeof(Elf64_Sym);
+		fd = elf_patch_file(content, bytes, 600 << 20);
+		cr_assert_eq(python_layout_probe(fd, &file, &minor), -ENOENT);
+		cr_assert_lt(memory_bytes("VmHWM:") - before, 300 << 20, "%s", strings[i]);
+		close(fd);
+		free(content);
+	}
+}
+
 Test(python_layout, another_machine)
 {
 	struct known_file file = {0};
@@ -256,7 +267,7 @@ Test(python_layout, another_machine)
 
 	if (access(DEBIAN_PYTHON, R_OK) != 0)
 		cr_assert_fail("python3.11 is not installed");
-	content = file_content(DEBIAN_PYTHON, &bytes);
+	content = elf_patch_read(DEBIAN_PYTHON, &bytes);
 	content[18] = 183; /* EM_AARCH64 */
 	cr_assert_eq(probe_content(content, bytes, &file, &minor), -ENOEXEC);
 	free(content);
@@ -272,7 +283,7 @@ Test(python_layout, a_later_version)
 
 	if (access(DEBIAN_PYTHON, R_OK) != 0)
 		cr_assert_fail("python3.11 is not installed");
-	content = file_content(DEBIAN_PYTHON, &bytes);
+	content = elf_patch_read(DEBIAN_PYTHON, &bytes);
 	cr_assert_eq(shell_numbers(&version, 1, nm_version, DEBIAN_PYTHON), 1);
 	content[offset_of(DEBIAN_PYTHON, version) + 2] = 14;
 	cr_assert_eq(probe_content(content, bytes, &file, &minor), -ENOTSUP);
@@ -308,7 +319,7 @@ Test(python_layout, debug_offsets)
 
 	if (!found.gl_pathc)
 		cr_skip_test("no 3.13 here");
-	content = file_content(found.gl_pathv[0], &bytes);
+	content = elf_patch_read(found.gl_pathv[0], &bytes);
 	cr_assert_eq(shell_numbers(&runtime, 1, nm_runtime, found.gl_pathv[0]), 1);
 	offset = offset_of(found.gl_pathv[0], runtime);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

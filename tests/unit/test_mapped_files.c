@@ -1,0 +1,115 @@
+/*
+ * mapped_files.c: how many descriptors are kept, and what is never opened.
+ */
+#include "symbols/mapped_files.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "build_folder.h"
+
+static struct mapped_files *files;
+
+static void setup(void)
+{
+	struct rlimit limit;
+
+	folder_make();
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	cr_assert_eq(mapped_files_new(&files), 0);
+}
+
+static void teardown(void)
+{
+	mapped_files_free(files);
+	folder_remove();
+}
+
+TestSuite(mapped_files, .init = setup, .fini = teardown, .timeout = 60);
+
+static size_t open_descriptors(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	size_t count = 0;
+
+	while (readdir(folder))
+		count++;
+	closedir(folder);
+	return count;
+}
+
+/* A file as the programs tell of it; its process is gone, so that it is opened by its path. */
+static struct file_key add(const char *path)
+{
+	struct stat status;
+	struct event_file event = {.cause = FILE_MAPPED, .executable = 1};
+
+	cr_assert_eq(stat(path, &status), 0);
+	event.header.process_id = UINT32_MAX;
+	event.key.inode = status.st_ino;
+	cr_assert_eq(mapped_files_add(files, &event, path), 0);
+	return event.key;
+}
+
+Test(mapped_files, descriptors_stay_below_the_maximum)
+{
+	enum { COUNT = MAPPED_FILES_OPEN_MAX + 40 };
+	static struct file_key keys[COUNT];
+	size_t before = open_descriptors();
+
+	for (size_t i = 0; i < COUNT; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "file%zu", i);
+		folder_write(name, name, 1);
+		keys[i] = add(folder_path(name));
+	}
+	for (size_t i = 0; i < COUNT; i++) {
+		struct stat status;
+		int fd = -1;
+
+		cr_assert_eq(mapped_files_fd(files, &keys[i], &fd), 0);
+		cr_assert_eq(fstat(fd, &status), 0);
+		cr_assert_eq(status.st_ino, keys[i].inode);
+	}
+	/* One more, for the file that was asked for last. */
+	cr_assert_leq(open_descriptors() - before, MAPPED_FILES_OPEN_MAX + 1);
+	mapped_files_free(files);
+	files = NULL;
+	cr_assert_eq(open_descriptors(), before);
+}
+
+Test(mapped_files, another_file_of_that_path)
+{
+	struct file_key key;
+	int fd = -1;
+
+	/* Told of before it could be opened, and replaced since. */
+	folder_write("other", "", 0);
+	folder_write("file", "", 0);
+	key = add(folder_path("other"));
+	key.inode++;
+	cr_assert_eq(mapped_files_fd(files, &key, &fd), -ENOENT);
+	cr_assert_null(mapped_files_path(files, &key));
+	cr_assert_eq(fd, -1);
+}
+
+Test(mapped_files, what_is_no_regular_file)
+{
+	struct file_key key;
+	int fd = -1;
+
+	cr_assert_eq(mkfifo(folder_path("fifo"), 0600), 0);
+	key = add(folder_path("fifo"));
+	cr_assert_eq(mapped_files_fd(files, &key, &fd), -ESTALE);
+	cr_assert_str_eq(mapped_files_path(files, &key), folder_path("fifo"));
+	key = add(build_folder);
+	cr_assert_eq(mapped_files_fd(files, &key, &fd), -ESTALE);
+}
