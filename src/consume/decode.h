@@ -22,7 +22,7 @@ const struct event_header *decode_event(const void *data, size_t bytes);
  * @param path of a validated event
  * @param names the event's names
  * @return "/a/b", a single name that has no folder ("[eventpoll]", "memfd:x"), or ".../b" where the outermost
- *names are missing; for free(); NULL: out of memory
+ *	names are missing; for free(); NULL: out of memory
  */
 char *decode_path(const struct event_path *path, const char *names);
 

@@ -32,6 +32,7 @@ struct loader {
 	int stats_fd;
 	loader_event_fn consumer;
 	void *consumer_context;
+	uint64_t taken_bytes; /* of events, since loader_consume() was called */
 };
 
 static __attribute__((format(printf, 2, 3))) void set_error(struct loader_error *error, const char *format,
@@ -287,11 +288,20 @@ int loader_hint_python(struct loader *loader, uint32_t process_id, uint64_t star
 	return 0;
 }
 
+/* libbpf reads until the ring is empty, which it never is while events come faster than they are consumed.
+ * What waited as it began is no more than a ring full; each event has a header of its own there, too. */
+static bool has_taken_enough(const struct loader *loader)
+{
+	return loader->taken_bytes >= bpf_map__max_entries(loader->skeleton->maps.events);
+}
+
 static int hand_to_consumer(void *context, void *data, size_t bytes)
 {
 	struct loader *loader = context;
+	int error = loader->consumer(loader->consumer_context, data, bytes);
 
-	return loader->consumer(loader->consumer_context, data, bytes);
+	loader->taken_bytes += bytes;
+	return !error && has_taken_enough(loader) ? -EAGAIN : error;
 }
 
 int loader_set_consumer(struct loader *loader, loader_event_fn function, void *context)
@@ -310,7 +320,11 @@ int loader_ring_fd(const struct loader *loader)
 
 int loader_consume(struct loader *loader)
 {
-	return ring_buffer__consume(loader->ring);
+	int result;
+
+	loader->taken_bytes = 0;
+	result = ring_buffer__consume(loader->ring);
+	return result < 0 && !(result == -EAGAIN && has_taken_enough(loader)) ? result : 0;
 }
 
 const uint64_t *loader_losses(const struct loader *loader)

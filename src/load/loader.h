@@ -21,7 +21,6 @@ struct loader;
 struct loader_options {
 	enum stacks_mode stacks;
 	uint32_t ring_bytes; /* power of two */
-	bool measure;        /* count each program's runs and time (bpf_stats): costs about 20 ns a run */
 };
 
 #define LOADER_ERROR_BYTES 512
@@ -100,8 +99,8 @@ int loader_set_consumer(struct loader *loader, loader_event_fn function, void *c
 /** @return the descriptor that is readable when much waits in the ring */
 int loader_ring_fd(const struct loader *loader);
 
-/** Hands all that waits in the ring to the consumer. @return number of events, or what the consumer returned
- */
+/** Hands all that waits in the ring to the consumer, and of what comes meanwhile at most a ring full.
+ * @return 0, or what the consumer returned */
 int loader_consume(struct loader *loader);
 
 /** @return losses so far, LOSS_COUNT counters */

@@ -46,7 +46,9 @@ struct found_functions {
 
 static void look_at_symbol(struct found_functions *found, const char *name, const GElf_Sym *symbol)
 {
-	if (GELF_ST_TYPE(symbol->st_info) != STT_FUNC || !symbol->st_value)
+	/* One that another file defines can have the address of a stub here (the psABI, function addresses).
+	 */
+	if (GELF_ST_TYPE(symbol->st_info) != STT_FUNC || symbol->st_shndx == SHN_UNDEF || !symbol->st_value)
 		return;
 	for (size_t i = 0; i < MARK_ROWS; i++) {
 		if (!strcmp(name, mark_rows[i].symbol))
@@ -60,20 +62,22 @@ static void look_at_dynamic_symbols(Elf *elf, struct found_functions *found)
 {
 	Elf_Scn *section = NULL;
 	GElf_Shdr header;
+	Elf_Data *data;
+	GElf_Sym symbol;
 
-	while ((section = elf_nextscn(elf, section))) {
-		Elf_Data *data;
-		GElf_Sym symbol;
+	/* A file has one such section (the gABI, sh_type): one that claims thousands gets no more time for
+	 * it. */
+	do {
+		section = elf_nextscn(elf, section);
+		if (!gelf_getshdr(section, &header))
+			return;
+	} while (header.sh_type != SHT_DYNSYM);
+	data = elf_getdata(section, NULL);
+	for (int i = 0; data && gelf_getsym(data, i, &symbol); i++) {
+		const char *name = elf_strptr(elf, header.sh_link, symbol.st_name);
 
-		if (!gelf_getshdr(section, &header) || header.sh_type != SHT_DYNSYM)
-			continue;
-		data = elf_getdata(section, NULL);
-		for (int i = 0; data && gelf_getsym(data, i, &symbol); i++) {
-			const char *name = elf_strptr(elf, header.sh_link, symbol.st_name);
-
-			if (name)
-				look_at_symbol(found, name, &symbol);
-		}
+		if (name)
+			look_at_symbol(found, name, &symbol);
 	}
 }
 
@@ -101,7 +105,8 @@ int marks_attach(struct loader *loader, int fd, size_t *ret_attached)
 	Elf *elf;
 
 	(void)elf_version(EV_CURRENT);
-	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	/* Not mapped: whoever owns the file may cut it short meanwhile, and that would be SIGBUS here. */
+	elf = elf_begin(fd, ELF_C_READ, NULL);
 	if (!elf || elf_kind(elf) != ELF_K_ELF || elf_segments_read(elf, &segments)) {
 		(void)elf_end(elf);
 		return -ENOEXEC;

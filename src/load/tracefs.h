@@ -9,10 +9,10 @@
 
 /**
  * Opens the root of tracefs: where it is mounted already, else as a detached mount, else as a mount in a
- *namespace that has no process any more. The mount lives as long as the descriptor.
+ * namespace that has no process any more. The mount lives as long as the descriptor.
  * @param ret_dir_fd a folder's descriptor, close-on-exec, the caller's
  * @return 0; -EPERM: not mounted, and no right to mount (CAP_SYS_ADMIN); -EACCES: mounted, not readable;
- *-ENODEV: a kernel without tracefs; -errno of mounting
+ *	-ENODEV: a kernel without tracefs; -errno of mounting
  */
 int tracefs_open(int *ret_dir_fd);
 
