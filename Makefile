@@ -16,9 +16,9 @@ endif
 
 WARNINGS := -Wall -Wextra -Werror
 CFLAGS   ?= -O2 -g
-CPPFLAGS += -D_GNU_SOURCE -DLEFTOPEN_VERSION='"$(VERSION)"' -Iinclude -Isrc -I$(BUILD)
+OWN_CPPFLAGS := -D_GNU_SOURCE -DLEFTOPEN_VERSION='"$(VERSION)"' -Iinclude -Isrc -I$(BUILD)
 LIBS     := -lbpf -ldw -lelf -lz -ljansson -liberty -lm
-ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -MMD -MP
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(CFLAGS) $(OWN_CPPFLAGS) $(CPPFLAGS) -MMD -MP
 
 BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_x86 $(WARNINGS) -Wno-unused-parameter \
 	-Wno-unused-function -Ivmlinux -Iinclude -Ibpf -idirafter /usr/include/$(shell uname -m)-linux-gnu -MMD -MP
@@ -87,7 +87,7 @@ $(BUILD)/workloads/%: tests/kernel/workloads/%.c
 
 .PHONY: check check-rules check-unit check-sanitizers check-kernel
 check: packages
-	+$(MAKE) --no-print-directory check-rules check-unit check-sanitizers check-kernel
+	+@for part in rules unit sanitizers kernel; do $(MAKE) --no-print-directory check-$$part || exit; done
 
 check-rules: all
 	$(say) CHECK rules
@@ -168,4 +168,4 @@ help:
 	'make install    into $$(DESTDIR)$$(PREFIX); make uninstall' \
 	'make clean      remove $(BUILD)'
 
--include $(OBJECTS:.o=.d) $(BPF_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(WORKLOADS:=.d) $(BENCH_PROGRAMS:=.d) $(BENCH_PROGRAMS:=.d) $(BUILD)/bench/empty.bpf.d
+-include $(OBJECTS:.o=.d) $(BPF_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(WORKLOADS:=.d) $(BENCH_PROGRAMS:=.d) $(BUILD)/bench/empty.bpf.d

@@ -6,12 +6,37 @@
 #define LEFTOPEN_BPF_CAPTURE_H
 
 #include "maps.bpf.h"
+#include "core_compat.bpf.h"
 
 static __always_inline struct capture_scratch *capture_scratch_get(void)
 {
 	u32 zero = 0;
 
 	return bpf_map_lookup_elem(&capture_scratch, &zero);
+}
+
+/* Between the call's work and this a sibling thread may have closed the number, and have been given it again:
+ * that is then told by the sibling's own events. */
+static long capture_send_number(u32 index, struct capture_scratch **pending)
+{
+	struct capture_scratch *scratch = *pending;
+	struct event_fd_made *event = &scratch->pending.fd;
+	struct inode_head inode;
+	struct file *file;
+
+	if (index >= scratch->pending.count)
+		return 1;
+	event->fd = scratch->pending.numbers[index & (FD_NUMBERS_MAX - 1)];
+	file = compat_table_file(bpf_get_current_task_btf()->files, event->fd);
+	if (!file || (event->file && event->file != (u64)file))
+		return 0;
+	compat_inode_head(BPF_CORE_READ(file, f_inode), &inode);
+	event->inode = inode.number;
+	event->mode = inode.mode;
+	event->file = (u64)file;
+	send_handle_event(event, sizeof(*event));
+	event->file = 0;
+	return 0;
 }
 
 /* Sends the pending handle under a stack's id. */
@@ -21,12 +46,11 @@ static __always_inline void capture_send(struct capture_scratch *scratch, u64 st
 
 	switch (pending->kind) {
 	case EVENT_FD_MADE:
-		pending->fds[0].stack = stack;
-		send_handle_event(&pending->fds[0], sizeof(pending->fds[0]));
-		if (pending->count > 1) {
-			pending->fds[1].stack = stack;
-			send_handle_event(&pending->fds[1], sizeof(pending->fds[1]));
-		}
+		pending->fd.stack = stack;
+		if (pending->count == 1)
+			capture_send_number(0, &scratch);
+		else
+			bpf_loop(FD_NUMBERS_MAX, capture_send_number, &scratch, 0);
 		break;
 	case EVENT_MAP_MADE:
 		pending->map.stack = stack;

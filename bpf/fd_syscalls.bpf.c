@@ -1,161 +1,137 @@
 /*
- * Descriptors made and released by system calls, in the calling thread.
- * Makers at exit, when the result is known; close at entry, because afterwards a sibling thread may hold the
- * number. Arguments at exit come from the saved registers: no map from entry to exit (facts: tracing cost).
+ * Descriptors made and released by system calls, in the calling thread. Those that arrive in messages are in
+ * fd_received.bpf.c.
+ * Close at entry, because afterwards a sibling thread may hold the number.
  * Outputs: EVENT_FD_MADE, EVENT_FD_CLOSED, EVENT_FD_RANGE_CLOSED, EVENT_TABLE_NUMBERS.
  */
 #include "maps.bpf.h"
 #include <bpf/bpf_tracing.h>
 #include "capture.bpf.h"
 #include "core_compat.bpf.h"
+#include "fd_calls.bpf.h"
 #include "table.bpf.h"
 
-/* include/uapi/linux/fcntl.h, include/uapi/linux/close_range.h */
-#define F_DUPFD             0
-#define F_DUPFD_CLOEXEC     1030
-#define CLOSE_RANGE_UNSHARE (1U << 1)
-#define CLOSE_RANGE_CLOEXEC (1U << 2)
+/* include/uapi/linux/: fcntl.h, close_range.h, bpf.h, seccomp.h, sched.h, io_uring.h */
+#define F_DUPFD                     0
+#define F_DUPFD_CLOEXEC             1030
+#define CLOSE_RANGE_UNSHARE         (1U << 1)
+#define CLOSE_RANGE_CLOEXEC         (1U << 2)
+#define SECCOMP_SET_MODE_FILTER     1
+#define SECCOMP_FILTER_NEW_LISTENER (1U << 3)
+#define CLONE_PIDFD                 0x1000U
+#define IORING_REGISTERED_FD_ONLY   (1U << 15)
+#define IORING_PARAMS_FLAGS_AT      8
+#define BIT(number)                 (1ULL << (number))
 
-static __always_inline struct pt_regs *saved_registers(void)
+/* enum bpf_cmd: MAP_CREATE, PROG_LOAD, OBJ_GET, PROG_GET_FD_BY_ID, MAP_GET_FD_BY_ID, RAW_TRACEPOINT_OPEN,
+ * BTF_LOAD, BTF_GET_FD_BY_ID, LINK_CREATE, LINK_GET_FD_BY_ID, ENABLE_STATS, ITER_CREATE, TOKEN_CREATE */
+#define BPF_COMMANDS_THAT_GIVE                                                                            \
+	(BIT(0) | BIT(5) | BIT(7) | BIT(13) | BIT(14) | BIT(17) | BIT(18) | BIT(19) | BIT(28) | BIT(30) | \
+	 BIT(32) | BIT(33) | BIT(36))
+
+/* @return whether a result that is not an error is a descriptor, and a new one */
+static __always_inline bool gives_descriptor(u32 call, const struct pt_regs *registers)
 {
-	return (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	u32 flags = 0;
+
+	switch (call) {
+	case __NR_fcntl:
+		return (u32)registers->si == F_DUPFD || (u32)registers->si == F_DUPFD_CLOEXEC;
+	case __NR_dup2:
+		return (u32)registers->di != (u32)registers->si;
+	case __NR_bpf:
+		return (u32)registers->di < 64 && BPF_COMMANDS_THAT_GIVE >> (u32)registers->di & 1;
+	case __NR_signalfd:
+	case __NR_signalfd4:
+		/* Else the mask of one that is there is changed. */
+		return (s32)registers->di == -1;
+	case __NR_landlock_create_ruleset:
+		/* Each flag asks for a number that is none: the ABI's version, its errata. */
+		return !(u32)registers->dx;
+	case __NR_seccomp:
+		return (u32)registers->di == SECCOMP_SET_MODE_FILTER &&
+		       registers->si & SECCOMP_FILTER_NEW_LISTENER;
+	case __NR_io_uring_setup:
+		(void)bpf_probe_read_user(&flags, sizeof(flags),
+		                          (void *)registers->si + IORING_PARAMS_FLAGS_AT);
+		return !(flags & IORING_REGISTERED_FD_ONLY);
+	default:
+		return true;
+	}
 }
 
-/* @return 0, or -1: that number is not installed, so nothing was made */
-static __always_inline int fill_made(struct event_fd_made *event, struct followed_process *process, s32 fd,
-                                     s32 source_fd, enum handle_origin origin)
+/* dup2 and dup3 release the number that they give: at exit too, because a failed call releases nothing. */
+SEC("tracepoint")
+int fd_by_result(struct trace_event_raw_sys_exit *ctx)
 {
-	struct files_struct *files = bpf_get_current_task_btf()->files;
-	struct file *file = compat_table_file(files, fd);
-	struct inode_head inode;
-
-	if (!file)
-		return -1;
-	compat_inode_head(BPF_CORE_READ(file, f_inode), &inode);
-	if (process->marked)
-		process->made_after_mark = 1;
-	fill_header(&event->header, EVENT_FD_MADE, sizeof(*event), process->start_ns);
-	event->table = (u64)files;
-	event->file = (u64)file;
-	event->inode = inode.number;
-	event->fd = fd;
-	event->source_fd = source_fd;
-	event->origin = origin;
-	event->mode = inode.mode;
-	event->reserved = 0;
-	return 0;
-}
-
-static __always_inline int fd_made(struct trace_event_raw_sys_exit *ctx, enum handle_origin origin,
-                                   s32 source_fd)
-{
+	const struct fd_call *call = fd_call_of(ctx);
+	struct pt_regs *registers = saved_registers();
 	struct followed_process *process;
 	struct capture_scratch *scratch;
+	struct file *file;
 	long fd = ctx->ret;
 
-	if (fd < 0 || !(process = followed_current()))
+	if (fd < 0 || !gives_descriptor(ctx->id, registers) || !(process = followed_current()))
 		return 0;
+	file = compat_table_file(bpf_get_current_task_btf()->files, fd);
 	scratch = capture_scratch_get();
-	if (!scratch || fill_made(&scratch->pending.fds[0], process, fd, source_fd, origin))
+	if (!scratch || !file)
 		return 0;
-	scratch->pending.kind = EVENT_FD_MADE;
+	fd_pending(scratch, process, call, call->gives == FD_GIVES_COPY ? (s32)registers->di : -1);
+	scratch->pending.fd.file = (u64)file;
+	scratch->pending.numbers[0] = fd;
 	scratch->pending.count = 1;
 	capture_and_send(ctx, process, scratch);
 	return 0;
 }
 
-static __always_inline int fd_pair_made(struct trace_event_raw_sys_exit *ctx, enum handle_origin origin,
-                                        const void *user_pair)
+/* Where a call has put `count` numbers into its process's memory. */
+static __always_inline int fds_in_memory(struct trace_event_raw_sys_exit *ctx, const void *numbers, u32 count)
 {
-	struct followed_process *process;
-	struct capture_scratch *scratch;
-	s32 pair[2];
+	struct followed_process *process = followed_current();
+	struct capture_scratch *scratch = process ? capture_scratch_get() : NULL;
 
-	if (ctx->ret < 0 || !(process = followed_current()))
+	if (!scratch)
 		return 0;
-	scratch = capture_scratch_get();
-	if (!scratch || bpf_probe_read_user(pair, sizeof(pair), user_pair))
+	if (bpf_probe_read_user(scratch->pending.numbers, count * sizeof(s32), numbers)) {
+		count_loss(LOSS_NUMBERS);
 		return 0;
-	if (fill_made(&scratch->pending.fds[0], process, pair[0], -1, origin) ||
-	    fill_made(&scratch->pending.fds[1], process, pair[1], -1, origin))
-		return 0;
-	scratch->pending.fds[1].header.time_ns = scratch->pending.fds[0].header.time_ns;
-	scratch->pending.kind = EVENT_FD_MADE;
-	scratch->pending.count = 2;
+	}
+	fd_pending(scratch, process, fd_call_of(ctx), -1);
+	scratch->pending.count = count;
 	capture_and_send(ctx, process, scratch);
 	return 0;
 }
 
-#define FD_MAKER(call, origin)                                   \
-	SEC("tracepoint/syscalls/sys_exit_" #call)               \
-	int exit_##call(struct trace_event_raw_sys_exit *ctx)    \
-	{                                                        \
-		return fd_made(ctx, HANDLE_ORIGIN_##origin, -1); \
-	}
-
-FD_MAKER(open, OPEN)
-FD_MAKER(openat, OPENAT)
-FD_MAKER(openat2, OPENAT2)
-FD_MAKER(creat, CREAT)
-FD_MAKER(socket, SOCKET)
-FD_MAKER(accept, ACCEPT)
-FD_MAKER(accept4, ACCEPT4)
-FD_MAKER(eventfd, EVENTFD)
-FD_MAKER(eventfd2, EVENTFD2)
-FD_MAKER(epoll_create, EPOLL_CREATE)
-FD_MAKER(epoll_create1, EPOLL_CREATE1)
-FD_MAKER(memfd_create, MEMFD_CREATE)
-
-SEC("tracepoint/syscalls/sys_exit_pipe")
-int exit_pipe(struct trace_event_raw_sys_exit *ctx)
-{
-	return fd_pair_made(ctx, HANDLE_ORIGIN_PIPE, (void *)saved_registers()->di);
-}
-
-SEC("tracepoint/syscalls/sys_exit_pipe2")
-int exit_pipe2(struct trace_event_raw_sys_exit *ctx)
-{
-	return fd_pair_made(ctx, HANDLE_ORIGIN_PIPE2, (void *)saved_registers()->di);
-}
-
-SEC("tracepoint/syscalls/sys_exit_socketpair")
-int exit_socketpair(struct trace_event_raw_sys_exit *ctx)
-{
-	return fd_pair_made(ctx, HANDLE_ORIGIN_SOCKETPAIR, (void *)saved_registers()->r10);
-}
-
-SEC("tracepoint/syscalls/sys_exit_dup")
-int exit_dup(struct trace_event_raw_sys_exit *ctx)
-{
-	return fd_made(ctx, HANDLE_ORIGIN_DUP, saved_registers()->di);
-}
-
-/* dup2 and dup3 release the number that they give; at exit, because a failed call releases nothing. */
-SEC("tracepoint/syscalls/sys_exit_dup2")
-int exit_dup2(struct trace_event_raw_sys_exit *ctx)
+SEC("tracepoint")
+int fd_by_pair(struct trace_event_raw_sys_exit *ctx)
 {
 	struct pt_regs *registers = saved_registers();
 
-	if ((u32)registers->di == (u32)registers->si)
+	if (ctx->ret < 0)
 		return 0;
-	return fd_made(ctx, HANDLE_ORIGIN_DUP2, registers->di);
+	return fds_in_memory(
+	        ctx, (void *)(fd_call_of(ctx)->gives == FD_GIVES_PAIR_3 ? registers->r10 : registers->di), 2);
 }
 
-SEC("tracepoint/syscalls/sys_exit_dup3")
-int exit_dup3(struct trace_event_raw_sys_exit *ctx)
-{
-	return fd_made(ctx, HANDLE_ORIGIN_DUP3, saved_registers()->di);
-}
-
-SEC("tracepoint/syscalls/sys_exit_fcntl")
-int exit_fcntl(struct trace_event_raw_sys_exit *ctx)
+/* In the parent: the child comes by here too, and its result is 0. */
+SEC("tracepoint")
+int fd_by_clone(struct trace_event_raw_sys_exit *ctx)
 {
 	struct pt_regs *registers = saved_registers();
-	u32 command = registers->si;
+	struct {
+		u64 flags;
+		u64 pidfd;
+	} arguments = {registers->di, registers->dx};
 
-	if (command != F_DUPFD && command != F_DUPFD_CLOEXEC)
+	if (ctx->ret <= 0)
 		return 0;
-	return fd_made(ctx, HANDLE_ORIGIN_FCNTL, registers->di);
+	if (fd_call_of(ctx)->gives == FD_GIVES_CLONE3 &&
+	    bpf_probe_read_user(&arguments, sizeof(arguments), (void *)registers->di))
+		return 0;
+	if (!(arguments.flags & CLONE_PIDFD))
+		return 0;
+	return fds_in_memory(ctx, (void *)arguments.pidfd, 1);
 }
 
 SEC("tracepoint/syscalls/sys_enter_close")
@@ -164,17 +140,14 @@ int enter_close(struct trace_event_raw_sys_enter *ctx)
 	struct followed_process *process = followed_current();
 	struct event_fd_closed event = {};
 	struct files_struct *files;
-	struct file *file;
 
 	if (!process)
 		return 0;
 	files = bpf_get_current_task_btf()->files;
-	file = compat_table_file(files, (u32)ctx->args[0]);
-	if (!file)
+	if (!compat_table_file(files, (u32)ctx->args[0]))
 		return 0;
 	fill_untimed_header(&event.header, EVENT_FD_CLOSED, sizeof(event), process->start_ns);
 	event.table = (u64)files;
-	event.file = (u64)file;
 	event.fd = (s32)ctx->args[0];
 	send_handle_event(&event, sizeof(event));
 	return 0;

@@ -14,11 +14,31 @@
 #define PAGE_BYTES    4096ULL
 #define PROT_EXEC     4
 #define MAP_ANONYMOUS 0x20
+#define MAP_HUGETLB   0x40000
 #define ERRNO_MAX     4095
+/* include/uapi/asm-generic/hugetlb_encode.h: the binary logarithm of the page's size, 0: the machine's
+ * default */
+#define HUGETLB_SHIFT_AT   26
+#define HUGETLB_SHIFT_MASK 63
+/* include/uapi/linux/magic.h */
+#define HUGETLBFS_MAGIC 0x958458f6
+
+static __always_inline u64 aligned_up(u64 bytes, u64 alignment)
+{
+	return (bytes + alignment - 1) & ~(alignment - 1);
+}
 
 static __always_inline u64 whole_pages(u64 bytes)
 {
-	return (bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+	return aligned_up(bytes, PAGE_BYTES);
+}
+
+/* mm/mmap.c, ksys_mmap_pgoff: a mapping of huge pages is made of whole ones. */
+static __always_inline u64 whole_huge_pages(u64 bytes, u32 flags)
+{
+	u32 shift = flags >> HUGETLB_SHIFT_AT & HUGETLB_SHIFT_MASK;
+
+	return aligned_up(bytes, shift ? 1ULL << shift : config_huge_page_bytes);
 }
 
 static __always_inline bool failed(long result)
@@ -37,7 +57,6 @@ static __always_inline void note_runtime(struct followed_process *process, const
 	        address - (known->executable_vaddr & ~(PAGE_BYTES - 1)) + known->runtime_vaddr;
 }
 
-/* Not inlined with the caller: its path walk is verified once. */
 static __always_inline void note_file(struct followed_process *process, struct event_map_made *event,
                                       struct file *file, u32 protection)
 {
@@ -45,6 +64,9 @@ static __always_inline void note_file(struct followed_process *process, struct e
 
 	compat_file_key(file, &event->key);
 	event->mode = BPF_CORE_READ(file, f_inode, i_mode);
+	if (BPF_CORE_READ(file, f_inode, i_sb, s_magic) == HUGETLBFS_MAGIC)
+		event->length_bytes = aligned_up(event->length_bytes,
+		                                 1ULL << (BPF_CORE_READ(file, f_inode, i_blkbits) & 63));
 	if (protection & PROT_EXEC) {
 		known = bpf_map_lookup_elem(&known_files, &event->key);
 		if (known)
@@ -85,7 +107,10 @@ int exit_mmap(struct trace_event_raw_sys_exit *ctx)
 	event->key.inode = 0;
 	event->key.device = 0;
 	event->key.generation = 0;
-	if (!(event->flags & MAP_ANONYMOUS)) {
+	if (event->flags & MAP_ANONYMOUS) {
+		if (event->flags & MAP_HUGETLB)
+			event->length_bytes = whole_huge_pages(event->length_bytes, event->flags);
+	} else {
 		file = compat_table_file(task->files, (u32)registers->r8);
 		if (file)
 			note_file(process, event, file, event->protection);

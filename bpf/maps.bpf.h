@@ -14,6 +14,7 @@
 /* Set before loading. */
 extern const volatile __u32 config_stacks; /* enum stacks_mode */
 extern const volatile __u32 config_ring_bytes;
+extern const volatile __u64 config_huge_page_bytes; /* the machine's default size */
 /* Set while running: programs stay attached for seconds after the daemon has finished, doing nothing. */
 extern __u32 switched_on;
 /* Bumped by the daemon after it wrote to python_hints. */
@@ -24,7 +25,7 @@ enum capture_program { CAPTURE_NATIVE = 0, CAPTURE_PYTHON, CAPTURE_COUNT };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 8 << 20);
+	__uint(max_entries, 16 << 20);
 } events __weak SEC(".maps");
 
 /* By tgid. 65,536 processes at once; one more is counted as LOSS_PROCESS_MAP_FULL and not followed. */
@@ -133,11 +134,15 @@ struct {
 
 /* A handle on its way through the capture programs. Written and read within one syscall's exit tracepoint,
  * which runs with preemption off (kernel/trace/trace_syscalls.c), so one a CPU is enough. */
+/* Numbers that one call gave. Chosen by: eight full messages of descriptors at once. */
+#define FD_NUMBERS_MAX 2048
+
 struct pending_handle {
 	u32 kind;  /* enum event_type */
-	u32 count; /* descriptors: 1, or 2 of one call */
+	u32 count; /* of numbers */
+	s32 numbers[FD_NUMBERS_MAX];
 	union {
-		struct event_fd_made fds[2];
+		struct event_fd_made fd; /* what they have in common; file: 0, or that of the only number */
 		struct event_map_made map;
 		struct event_map_moved moved;
 	};
@@ -228,17 +233,22 @@ static __always_inline u64 ring_wakeup(u64 waiting_bytes)
 	return waiting_bytes > config_ring_bytes / 8 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
-/* @return 0, or -1: the ring is too full for a handle's event (its last eighth is kept for processes). */
-static __always_inline int send_handle_event(void *event, u32 bytes)
+/* @return 0, or -1: the ring is too full for what comes in numbers; its last eighth is kept for processes */
+static __always_inline int send_bulk_event(void *event, u32 bytes, enum loss_cause cause)
 {
 	u64 waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
 
 	if (waiting > config_ring_bytes - config_ring_bytes / 8 ||
 	    bpf_ringbuf_output(&events, event, bytes, ring_wakeup(waiting))) {
-		count_loss(LOSS_RING_FULL_HANDLES);
+		count_loss(cause);
 		return -1;
 	}
 	return 0;
+}
+
+static __always_inline int send_handle_event(void *event, u32 bytes)
+{
+	return send_bulk_event(event, bytes, LOSS_RING_FULL_HANDLES);
 }
 
 static __always_inline int send_process_event(void *event, u32 bytes, enum loss_cause cause)

@@ -73,7 +73,7 @@ static long mark_step(u32 fd, struct mark_walk *walk)
 	bytes = bounded_bytes(path_read(file, event->names, &event->path), PATH_NAMES_BYTES) +
 	        offsetof(struct event_fd_target, names);
 	event->header.size_bytes = bytes;
-	send_process_event(event, bytes, LOSS_RING_FULL_HANDLES);
+	send_bulk_event(event, bytes, LOSS_RING_FULL_HANDLES);
 	walk->sent++;
 	return 0;
 }
@@ -104,12 +104,14 @@ static __noinline int mark_send_targets(struct followed_process *process)
 	return 0;
 }
 
+/* The first mark wins. */
 static __always_inline void mark_take(struct followed_process *process, enum shutdown_mark mark)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct event_mark event = {};
 
-	process->marked = mark;
+	if (__sync_val_compare_and_swap(&process->marked, SHUTDOWN_NONE, mark) != SHUTDOWN_NONE)
+		return;
 	mark_send_targets(process);
 	fill_header(&event.header, EVENT_MARK, sizeof(event), process->start_ns);
 	event.table = (u64)task->files;

@@ -14,7 +14,7 @@ int mark_exit(struct pt_regs *ctx)
 {
 	struct followed_process *process = followed_current();
 
-	if (process && !process->marked)
+	if (process)
 		mark_take(process, SHUTDOWN_EXIT);
 	return 0;
 }
@@ -37,7 +37,7 @@ int mark_python_collect(struct pt_regs *ctx)
 {
 	struct followed_process *process = followed_current();
 
-	if (process && !process->marked && process->finalizing_thread == (u32)bpf_get_current_pid_tgid())
+	if (process && process->finalizing_thread == (u32)bpf_get_current_pid_tgid())
 		mark_take(process, SHUTDOWN_FINALIZE);
 	return 0;
 }
@@ -47,7 +47,7 @@ int enter_exit_group(struct trace_event_raw_sys_enter *ctx)
 {
 	struct followed_process *process = followed_current();
 
-	if (process && !process->marked)
+	if (process)
 		mark_take(process, SHUTDOWN_EXIT_GROUP);
 	return 0;
 }

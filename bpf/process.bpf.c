@@ -12,6 +12,9 @@
 #include "table.bpf.h"
 
 #define SIGNAL_GROUP_EXIT 4
+/* arch/x86/include/asm/thread_info.h: set for an image of 32-bit addresses before the tracepoint
+ * (load_elf_binary). */
+#define TIF_ADDR32 29
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *child)
@@ -28,6 +31,7 @@ int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *chi
 	entry.finalizing_thread = 0;
 	entry.marked = SHUTDOWN_NONE;
 	entry.made_after_mark = 0;
+	entry.exited = 0;
 	if (bpf_map_update_elem(&followed, &child_id, &entry, BPF_ANY)) {
 		count_loss(LOSS_PROCESS_MAP_FULL);
 		return 0;
@@ -112,6 +116,9 @@ int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, stru
 	process->finalizing_thread = 0;
 	process->marked = SHUTDOWN_NONE;
 	process->made_after_mark = 0;
+	bpf_map_delete_elem(&python_hints, &event.header.process_id);
+	if (task->thread_info.flags & (1ULL << TIF_ADDR32))
+		count_loss(LOSS_COMPAT_CALLS);
 	note_executable(process, mm, &event.exe);
 	fill_header(&event.header, EVENT_PROCESS_EXECED, sizeof(event), process->start_ns);
 	bpf_probe_read_kernel_str(event.comm, sizeof(event.comm), task->comm);
@@ -130,8 +137,9 @@ int BPF_PROG(process_exited, struct task_struct *task)
 	struct files_struct *files = task->files;
 	u32 process_id = task->tgid;
 
-	/* signal->live counts the threads that have not come this far (kernel/exit.c, do_exit). */
-	if (!process || signal->live.counter)
+	/* signal->live counts the threads that have not come this far (kernel/exit.c, do_exit): the last ones
+	 * can come together. */
+	if (!process || signal->live.counter || __sync_val_compare_and_swap(&process->exited, 0, 1))
 		return 0;
 	if (!process->marked)
 		mark_take(process, SHUTDOWN_LAST_THREAD);

@@ -15,9 +15,11 @@ struct table_walk {
 	u64 bits;
 	u32 words;
 	u32 word;
+	u32 failed;
 };
 
-static __always_inline void table_send_chunk(struct walk_scratch *scratch, u32 last)
+/* @return 0, or -1: it is lost, and with it the rest, as numbers of which some are missing are no table */
+static __always_inline int table_send_chunk(struct walk_scratch *scratch, u32 last)
 {
 	struct event_table_numbers *event = &scratch->numbers;
 	u32 bytes = offsetof(struct event_table_numbers, entries);
@@ -28,11 +30,11 @@ static __always_inline void table_send_chunk(struct walk_scratch *scratch, u32 l
 	bytes += count * sizeof(struct table_entry);
 	event->last = last;
 	event->header.size_bytes = bytes;
-	if (bytes > sizeof(*event))
-		return;
-	send_process_event(event, bytes, LOSS_RING_FULL_PROCESSES);
+	if (bytes > sizeof(*event) || send_process_event(event, bytes, LOSS_RING_FULL_PROCESSES))
+		return -1;
 	event->first = 0;
 	event->count = 0;
+	return 0;
 }
 
 static long table_step_bit(u32 bit, struct table_walk *walk)
@@ -45,8 +47,10 @@ static long table_step_bit(u32 bit, struct table_walk *walk)
 	bit &= 63;
 	if (!(walk->bits >> bit & 1) || !(file = scratch->files[bit]))
 		return 0;
-	if (scratch->numbers.count >= TABLE_CHUNK_MAX)
-		table_send_chunk(scratch, 0);
+	if (scratch->numbers.count >= TABLE_CHUNK_MAX && table_send_chunk(scratch, 0)) {
+		walk->failed = 1;
+		return 1;
+	}
 	at = scratch->numbers.count;
 	asm volatile("" : "+r"(at));
 	at &= TABLE_CHUNK_MAX - 1;
@@ -64,19 +68,19 @@ static long table_step_word(u32 word, struct table_walk *walk)
 		return 1;
 	walk->word = word;
 	walk->bits = 0;
-	if (bpf_probe_read_kernel(&walk->bits, sizeof(walk->bits), walk->open_fds + word)) {
-		count_loss(LOSS_TABLE_FAULT);
-		return 1;
-	}
+	if (bpf_probe_read_kernel(&walk->bits, sizeof(walk->bits), walk->open_fds + word))
+		goto fault;
 	if (!walk->bits)
 		return 0;
 	if (bpf_probe_read_kernel(walk->scratch->files, sizeof(walk->scratch->files),
-	                          walk->array + word * 64)) {
-		count_loss(LOSS_TABLE_FAULT);
-		return 1;
-	}
+	                          walk->array + word * 64))
+		goto fault;
 	bpf_loop(64, table_step_bit, walk, 0);
-	return 0;
+	return walk->failed;
+fault:
+	count_loss(LOSS_TABLE_FAULT);
+	walk->failed = 1;
+	return 1;
 }
 
 /* Chosen by: fs.nr_open's default, 1,048,576 descriptors. */
@@ -103,7 +107,8 @@ static __always_inline void table_send_numbers(struct followed_process *process,
 	scratch->numbers.first = 1;
 	scratch->numbers.count = 0;
 	bpf_loop(TABLE_WORDS_MAX, table_step_word, &walk, 0);
-	table_send_chunk(scratch, 1);
+	if (!walk.failed)
+		(void)table_send_chunk(scratch, 1);
 	walk_scratch_return(scratch);
 }
 

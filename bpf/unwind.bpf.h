@@ -222,7 +222,9 @@ static __always_inline int stack_push_native(struct capture_scratch *scratch, u6
 	frame->code = 0;
 	frame->file = scratch->found.file;
 	frame->position = scratch->found.position;
-	scratch->stack.id = hash_mix(scratch->stack.id, frame->position ^ frame->file.inode << 32);
+	scratch->stack.id =
+	        hash_mix(hash_mix(scratch->stack.id, frame->position),
+	                 frame->file.inode ^ (u64)frame->file.device << 32 ^ frame->file.generation);
 	return 0;
 }
 
@@ -240,7 +242,7 @@ static __always_inline void stack_finish(struct capture_scratch *scratch)
 		bytes += count * sizeof(struct stack_frame);
 		fill_header(&scratch->stack.header, EVENT_STACK, bytes, scratch->process_start_ns);
 		if (bytes <= sizeof(scratch->stack) &&
-		    !send_process_event(&scratch->stack, bytes, LOSS_RING_FULL_STACKS))
+		    !send_bulk_event(&scratch->stack, bytes, LOSS_RING_FULL_STACKS))
 			sent_note(place, id);
 	}
 	capture_send(scratch, id);

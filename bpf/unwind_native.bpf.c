@@ -5,7 +5,8 @@
 #include "unwind.bpf.h"
 
 const volatile __u32 config_stacks = STACKS_MODE_FP;
-const volatile __u32 config_ring_bytes = 8 << 20;
+const volatile __u32 config_ring_bytes = 16 << 20;
+const volatile __u64 config_huge_page_bytes = 2 << 20;
 __u32 switched_on = 0;
 __u32 python_hints_version = 0;
 __u64 losses[LOSS_COUNT] = {};

@@ -166,7 +166,7 @@ static __noinline int send_code(struct frame_walk *walk, u64 id)
 	if (bytes > sizeof(*event))
 		return -1;
 	fill_header(&event->header, EVENT_PYTHON_CODE, bytes, scratch->process_start_ns);
-	return send_process_event(event, bytes, LOSS_RING_FULL_STACKS);
+	return send_bulk_event(event, bytes, LOSS_RING_FULL_STACKS);
 }
 
 /* @return the word that holds a byte of the line table, with zeros for what is behind its end */
@@ -337,8 +337,10 @@ int capture_python(void *ctx)
 	if (walk.layout)
 		walk.frame = find_frame(walk.layout, scratch->python_runtime, &unsure);
 	/* A program that embeds Python and is outside of it, or a thread that Python does not know. */
-	if (!walk.frame && !unsure)
+	if (!walk.frame && !unsure) {
 		bpf_tail_call(ctx, &capture_programs, CAPTURE_NATIVE);
+		count_loss(LOSS_TAIL_CALL);
+	}
 	stack_begin(scratch);
 	/* Frame pointers are right for 2.6 % of such a process's native frames: only the innermost is kept.
 	 */

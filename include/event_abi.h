@@ -102,11 +102,10 @@ EVENT_ASSERT_SIZE(struct event_fd_made, 80);
 struct event_fd_closed {
 	struct event_header header;
 	__u64 table;
-	__u64 file;
 	__s32 fd;
 	__u32 reserved;
 };
-EVENT_ASSERT_SIZE(struct event_fd_closed, 56);
+EVENT_ASSERT_SIZE(struct event_fd_closed, 48);
 
 struct event_fd_range_closed {
 	struct event_header header;
@@ -400,7 +399,7 @@ struct followed_process {
 	__u32 marked;            /* enum shutdown_mark: the first wins */
 	__u32 hints_version;     /* of the daemon's findings that were looked at */
 	__u32 made_after_mark;   /* 1: descriptors were, so that their targets are still to be read */
-	__u32 reserved;
+	__u32 exited; /* 1: of several threads that end at once, one has told of the process's end */
 };
 EVENT_ASSERT_SIZE(struct followed_process, 40);
 
@@ -426,6 +425,8 @@ enum loss_cause {
 	LOSS_SCRATCH_BUSY,
 	LOSS_TABLE_FAULT,
 	LOSS_TAIL_CALL,
+	LOSS_NUMBERS,      /* calls that gave descriptors whose numbers could not be read */
+	LOSS_COMPAT_CALLS, /* programs whose calls the kernel does not trace, as they are 32-bit ones */
 	LOSS_COUNT
 };
 

@@ -76,10 +76,12 @@ struct path {
 /* include/linux/fs.h */
 struct super_block {
 	u32 s_dev;
+	unsigned long s_magic;
 };
 
 struct inode {
 	u16 i_mode;
+	u8 i_blkbits;
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	s64 i_size;
@@ -152,8 +154,14 @@ struct thread_struct {
 	unsigned long fsbase;
 };
 
+/* arch/x86/include/asm/thread_info.h */
+struct thread_info {
+	unsigned long flags;
+};
+
 /* include/linux/sched.h */
 struct task_struct {
+	struct thread_info thread_info;
 	struct mm_struct *mm;
 	u64 self_exec_id;
 	int exit_code;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "cli/launch.h"
 
 /* Chosen by: what is looked at must not delay the command; the rest is learnt as it is mapped. */
 #define COMMAND_FILES_MAX 64
@@ -30,6 +31,13 @@ struct file_list {
 		ino_t inode;
 	} seen[COMMAND_FILES_MAX];
 };
+
+#define FREED __attribute__((cleanup(free_string)))
+
+static void free_string(char **string)
+{
+	free(*string);
+}
 
 static int add(struct file_list *list, const char *path)
 {
@@ -60,19 +68,16 @@ static int add_matches(struct file_list *list, const char *pattern)
 	return error;
 }
 
-static int find_on_path(struct file_list *list, const char *path_env, const char *name)
+/* Finds a program as the shell would. @return 0: a path for free(), NULL where there is none; or -ENOMEM */
+static int find_on_path(const char *path_env, const char *name, char **ret_path)
 {
-	const char *start = path_env ? path_env : "/usr/local/bin:/usr/bin:/bin";
-	char candidate[PATH_MAX];
+	static const struct launch_identity self;
+	char *path = NULL;
+	int error = launch_resolve(name, path_env, &self, &path);
 
-	while (*start) {
-		size_t length = strcspn(start, ":");
-
-		(void)snprintf(candidate, sizeof(candidate), "%.*s/%s", (int)length, start, name);
-		if (!access(candidate, X_OK))
-			return add(list, candidate);
-		start += length + (start[length] == ':');
-	}
+	if (error == -ENOMEM)
+		return error;
+	*ret_path = path;
 	return 0;
 }
 
@@ -95,21 +100,31 @@ static bool read_interpreter(const char *path, char *line, size_t bytes, char **
 	return *ret_program;
 }
 
-static int add_program(struct file_list *list, const char *path, const char *path_env)
+/* Follows a script to the program that runs in the end. @param ret_path PATH_MAX bytes */
+static int find_program(const char *path, const char *path_env, char *ret_path)
 {
-	char line[SCRIPT_LINE_BYTES], pattern[PATH_MAX], *program, *argument, *slash;
-	char current[PATH_MAX];
-	int error = 0;
+	char line[SCRIPT_LINE_BYTES], *program, *argument, *slash;
 
-	(void)snprintf(current, sizeof(current), "%s", path);
-	for (int depth = 0; depth < SCRIPT_DEPTH_MAX && !error; depth++) {
-		if (!read_interpreter(current, line, sizeof(line), &program, &argument))
+	(void)snprintf(ret_path, PATH_MAX, "%s", path);
+	for (int depth = 0; depth < SCRIPT_DEPTH_MAX; depth++) {
+		FREED char *found = NULL;
+
+		if (!read_interpreter(ret_path, line, sizeof(line), &program, &argument))
 			break;
 		slash = strrchr(program, '/');
-		if (argument && !strcmp(slash ? slash + 1 : program, "env"))
-			error = find_on_path(list, path_env, argument);
-		(void)snprintf(current, sizeof(current), "%s", program);
+		if (argument && !strcmp(slash ? slash + 1 : program, "env") &&
+		    find_on_path(path_env, argument, &found))
+			return -ENOMEM;
+		(void)snprintf(ret_path, PATH_MAX, "%s", found ? found : program);
 	}
+	return 0;
+}
+
+static int add_program(struct file_list *list, const char *path, const char *path_env)
+{
+	char current[PATH_MAX], pattern[PATH_MAX], *slash;
+	int error = find_program(path, path_env, current);
+
 	if (!error)
 		error = add(list, current);
 	/* An interpreter that was not installed by the distribution has its library beside it. */
@@ -142,13 +157,14 @@ static int add_runtimes(struct file_list *list, const char *path_env, const char
 	        "/usr/lib64/libpython3*.so*",
 	        "/usr/local/lib/libpython3*.so*",
 	};
+	FREED char *python = NULL;
 	char pattern[PATH_MAX];
-	int error = 0;
+	int error = find_on_path(path_env, "python3", &python);
 
 	for (size_t i = 0; i < sizeof(everywhere) / sizeof(everywhere[0]) && !error; i++)
 		error = add_matches(list, everywhere[i]);
-	if (!error)
-		error = find_on_path(list, path_env, "python3");
+	if (!error && python)
+		error = add(list, python);
 	if (!error && home) {
 		(void)snprintf(pattern, sizeof(pattern), "%s/.pyenv/versions/*/lib/libpython3*.so.1.0", home);
 		error = add_matches(list, pattern);

@@ -23,6 +23,7 @@
 #include "base/version.h"
 #include "cli/doctor_python.h"
 #include "cli/launch.h"
+#include "cli/message.h"
 #include "handle_kinds.h"
 #include "load/features.h"
 
@@ -52,7 +53,7 @@ static const char *const maker_tracepoints[HANDLE_ORIGIN_COUNT] = {
 };
 
 static const char help[] =
-        "Usage: leftopen doctor\n"
+        "usage: leftopen doctor\n"
         "\n"
         "Says what this kernel and this user can do, and what to do about the rest: one line a feature, "
         "facts about\n"
@@ -60,9 +61,9 @@ static const char help[] =
         "\n"
         "  -h, --help   show this text\n"
         "\n"
-        "Exit status: 0 all that is required is there, 1 something is missing, 125 doctor itself failed.\n"
+        "exit status: 0 all that is required is there, 1 something is missing, 125 doctor itself failed.\n"
         "\n"
-        "Examples:\n"
+        "examples:\n"
         "  sudo leftopen doctor                 what can be done as root\n"
         "  leftopen doctor                      what can be done as yourself: less\n"
         "  sudo leftopen doctor | grep missing  only what is not there\n"
@@ -176,10 +177,10 @@ static void print_verdict(const struct feature_results *results)
 	const char *separator = "";
 
 	if (features_suffice(results)) {
-		puts("\nleftopen can follow this machine");
+		puts("\nleftopen can follow processes on this machine");
 		return;
 	}
-	printf("\nleftopen cannot: ");
+	printf("\nleftopen cannot follow processes here: ");
 	for (int id = 0; id < FEATURE_COUNT; id++) {
 		if (!features_find(id)->required || results->of[id].state == FEATURE_OK)
 			continue;
@@ -207,17 +208,13 @@ static int parse_options(int argc, char **argv)
 	int option = getopt_long(argc, argv, "+h", options, NULL);
 	if (option == 'h') {
 		fputs(help, stdout);
-		return fflush(stdout) == 0 ? EXIT_OK : LAUNCH_STATUS_FAILED;
+		return message_is_written() ? EXIT_OK : LAUNCH_STATUS_FAILED;
 	}
 	if (option == -1 && optind == argc)
 		return -1;
-	wrong = option == -1 ? argv[optind] : argv[optind > 1 ? optind - 1 : 1];
-	char *shown = escape_for_terminal(wrong, strlen(wrong));
-	fprintf(stderr,
-	        "leftopen doctor: '%s' is not understood: it takes no arguments; see leftopen doctor "
-	        "--help\n",
-	        shown ? shown : "?");
-	free(shown);
+	wrong = option == -1 ? argv[optind] : argv[1];
+	message_error("\"%s\" is not understood: doctor takes no arguments; see leftopen doctor --help",
+	              wrong);
 	return LAUNCH_STATUS_FAILED;
 }
 
@@ -240,9 +237,7 @@ int doctor_main(int argc, char **argv)
 	print_machine();
 	print_pythons();
 	print_verdict(&results);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "leftopen doctor: standard output cannot be written: %m\n");
+	if (!message_is_written())
 		return LAUNCH_STATUS_FAILED;
-	}
 	return features_suffice(&results) ? EXIT_OK : EXIT_MISSING;
 }

@@ -79,6 +79,9 @@ static void print_probed(const struct search *search, const char *path, int resu
 {
 	if (result == 0)
 		print_line(search, path, minor, "frames can be walked");
+	else if (result == -ENOTSUP && minor == 0)
+		print_line(search, path, 0,
+		           "frames cannot be walked: its version is not known; native frames are shown");
 	else if (result == -ENOTSUP)
 		print_line(search, path, minor,
 		           "frames cannot be walked: a newer leftopen may know this version; native frames "

@@ -57,11 +57,11 @@ int main(int argc, char **argv)
 	reserve_standard_streams();
 	if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
 		print_help();
-		return 0;
+		return message_is_written() ? 0 : LAUNCH_STATUS_FAILED;
 	}
 	if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
 		(void)puts("leftopen " LEFTOPEN_VERSION);
-		return 0;
+		return message_is_written() ? 0 : LAUNCH_STATUS_FAILED;
 	}
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		if (!strcmp(name, commands[i].name))

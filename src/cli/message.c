@@ -23,3 +23,11 @@ void message_error(const char *format, ...)
 	free(safe);
 	free(text);
 }
+
+bool message_is_written(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return true;
+	message_error("standard output cannot be written: %m");
+	return false;
+}

@@ -247,26 +247,27 @@ enum options_outcome options_parse_run(int argc, char **argv, struct run_options
 	        .min_count = MIN_COUNT_DEFAULT,
 	        .samples = SAMPLES_DEFAULT,
 	};
-	int id;
+	int id, at = 1; /* the argument that is looked at: optind stays there while letters stand together */
 
 	for (size_t i = 0; i < ROW_COUNT; i++)
 		long_options[i] = (struct option){
 		        rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, rows[i].id};
-	optind = 1;
+	optind = 0; /* glibc: begin anew */
 	opterr = 0;
 	while ((id = getopt_long(argc, argv, "+:T:qvh", long_options, NULL)) != -1) {
 		if (id == 'h') {
 			print_help(stdout);
-			return OPTIONS_DONE;
+			return message_is_written() ? OPTIONS_DONE : OPTIONS_USAGE;
 		}
 		if (id == '?' || id == ':') {
 			message_error(id == ':' ? "%s needs an argument; see leftopen run --help"
 			                        : "%s is no option of run; see leftopen run --help",
-			              argv[optind - 1]);
+			              argv[at]);
 			return OPTIONS_USAGE;
 		}
 		if (!take_option(&options, id, optarg))
 			return OPTIONS_USAGE;
+		at = optind;
 	}
 	if (optind >= argc) {
 		message_error("no command given: leftopen run [OPTION...] -- CMD [ARG...]");

@@ -40,7 +40,8 @@ enum options_outcome { OPTIONS_RUN = 0, OPTIONS_DONE, OPTIONS_USAGE };
 /**
  * Parses the arguments of `leftopen run`; prints help to standard output and mistakes to standard error.
  * @param argv argv[0] is "run"
- * @return OPTIONS_RUN: go on; OPTIONS_DONE: help was printed, exit 0; OPTIONS_USAGE: a mistake, exit 125
+ * @return OPTIONS_RUN: go on; OPTIONS_DONE: help was printed, exit 0; OPTIONS_USAGE: a mistake, or help that
+ * could not be printed, exit 125
  */
 enum options_outcome options_parse_run(int argc, char **argv, struct run_options *ret_options);
 

@@ -44,11 +44,12 @@ struct run {
 	int wait_status;
 };
 
-/* SIGINT and SIGQUIT come to CMD from the terminal too: it decides. SIGPIPE would cut the report short. */
+/* SIGINT and SIGQUIT come to CMD from the terminal too: it decides. SIGPIPE and SIGXFSZ (ulimit -f) would cut
+ * the report short. */
 static int take_signals(struct run *run)
 {
 	static const int handled[] = {SIGTERM, SIGHUP, SIGUSR1};
-	static const int ignored[] = {SIGINT, SIGQUIT, SIGPIPE};
+	static const int ignored[] = {SIGINT, SIGQUIT, SIGPIPE, SIGXFSZ};
 	sigset_t mask;
 
 	launch_signals_save(&run->signals);
@@ -65,17 +66,30 @@ static int take_signals(struct run *run)
 	return run->signal_fd < 0 ? -errno : 0;
 }
 
+/* @param is_found whether the command is there, so that it is the kernel that refuses it */
+static const char *explain_refusal(int error, bool is_found)
+{
+	switch (-error) {
+	case ENOENT:
+		/* Then it is about what the first line or the ELF header names. */
+		return is_found ? "the interpreter that it names does not exist" : "command not found";
+	case ENOEXEC:
+		return "it is neither a program for this machine nor a script";
+	case EACCES:
+		return "permission denied: it, or its interpreter, is no file that may be executed, or "
+		       "lies in a folder that may not be searched";
+	default:
+		return strerror(-error);
+	}
+}
+
 static int cannot_run(const struct run *run, int error)
 {
-	/* Where it was found, the kernel's ENOENT is about what its first line or its ELF header names. */
-	bool is_absent = error == -ENOENT && !run->path;
-	const char *hint = is_absent ? launch_path_hint(run->options.command[0]) : NULL;
-	const char *text = is_absent           ? "command not found"
-	                   : error == -ENOENT  ? "the interpreter that it names does not exist"
-	                   : error == -ENOEXEC ? "it is neither a program for this machine nor a script"
-	                                       : strerror(-error);
+	bool is_found = run->path;
+	const char *hint = is_found ? NULL : launch_path_hint(run->options.command[0]);
 
-	message_error("\"%s\": %s%s%s", run->options.command[0], text, hint ? ". " : "", hint ? hint : "");
+	message_error("\"%s\": %s%s%s", run->options.command[0], explain_refusal(error, is_found),
+	              hint ? ". " : "", hint ? hint : "");
 	return launch_failure_status(error);
 }
 
@@ -190,7 +204,7 @@ static int begin_following(struct run *run)
 	        .glob_count = run->options.app_count,
 	        .min_count = run->options.min_count,
 	        .samples = run->options.samples,
-	        .progress = isatty(STDERR_FILENO) ? progress_show_naming : NULL,
+	        .progress = !run->options.quiet && isatty(STDERR_FILENO) ? progress_show_naming : NULL,
 	        .progress_context = &run->progress,
 	        .command = (const char *const *)run->options.command,
 	        .command_count = run->options.command_count,
@@ -235,6 +249,12 @@ static void take_signal(struct run *run)
 	}
 }
 
+static int cannot_wait(void)
+{
+	message_error("the command cannot be waited for: %m; it goes on");
+	return LAUNCH_STATUS_FAILED;
+}
+
 /* @return 0, or the exit status */
 static int follow(struct run *run)
 {
@@ -250,7 +270,7 @@ static int follow(struct run *run)
 
 		if (poll(polled, sizeof(polled) / sizeof(polled[0]), CONSUME_INTERVAL_MS) < 0 &&
 		    errno != EINTR)
-			return LAUNCH_STATUS_FAILED;
+			return cannot_wait();
 		if (!error)
 			consumed = session_consume(run->session);
 		if (consumed) {
@@ -265,7 +285,7 @@ static int follow(struct run *run)
 	}
 	while (waitpid(run->launch->process_id, &run->wait_status, 0) < 0)
 		if (errno != EINTR)
-			return LAUNCH_STATUS_FAILED;
+			return cannot_wait();
 	return error ? LAUNCH_STATUS_FAILED : 0;
 }
 
@@ -277,8 +297,8 @@ static int finish(struct run *run)
 	if (error)
 		message_error("the last events could not be read: %s", strerror(-error));
 	status = report_now(run, true, &found);
-	if (status)
-		return status;
+	if (status || error)
+		return LAUNCH_STATUS_FAILED;
 	if (run->options.error_exitcode && found && WIFEXITED(run->wait_status) &&
 	    !WEXITSTATUS(run->wait_status))
 		return run->options.error_exitcode;

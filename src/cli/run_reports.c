@@ -37,8 +37,10 @@ int run_reports_open(const struct run_options *options, const struct launch_iden
 	struct run_reports *reports = calloc(1, sizeof(*reports));
 	int error;
 
-	if (!reports)
+	if (!reports) {
+		message_error("out of memory");
 		return -ENOMEM;
+	}
 	reports->options = options;
 	error = open_one(options->json, identity, process_id, &reports->json);
 	if (!error)
@@ -78,14 +80,13 @@ static int write_one(struct run_reports *reports, struct output_file *file,
 	FILE *stream = output_file_stream(file);
 	struct report_options options = report_options(reports, fileno(stream));
 	int error = format->write(snapshot, &options, stream);
-	char path[4096];
 
-	(void)snprintf(path, sizeof(path), "%s", output_file_path(file));
 	/* The file knows why writing failed, and the stream only that it did. */
 	if (!error || ferror(stream))
 		error = output_file_commit(file);
 	if (error)
-		message_error("%s was not written: %s", path, output_file_explain(error));
+		message_error("\"%s\" was not written: %s", output_file_path(file),
+		              output_file_explain(error));
 	return error;
 }
 

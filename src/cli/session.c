@@ -290,7 +290,13 @@ int session_end(struct session *session)
 	int error = session_consume(session);
 
 	loader_switch(session->loader, false);
-	return error ? error : session_consume(session);
+	if (!error)
+		error = session_consume(session);
+	/* What was not read is one event at least: a report that is made all the same must not read as clean.
+	 */
+	if (error)
+		session->not_kept++;
+	return error;
 }
 
 void session_armed(struct session *session)

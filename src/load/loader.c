@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "fd_calls.h"
 #include "handle_kinds.h"
 #include "leftopen.skel.h"
 #include "load/holder.h"
@@ -59,6 +60,22 @@ static int keep_first_warning(enum libbpf_print_level level, const char *format,
 	return 0;
 }
 
+/* @return the default size of huge pages, 2 MiB where the kernel does not say (proc_meminfo(5)) */
+static uint64_t huge_page_bytes(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	unsigned long long kib = 0;
+	char line[128];
+
+	if (!file)
+		return 2 << 20;
+	while (!kib && fgets(line, sizeof(line), file))
+		(void)sscanf(line, "Hugepagesize: %llu kB", &kib);
+	(void)fclose(file);
+	/* What the programs align to has to be a power of two. */
+	return kib && !(kib & (kib - 1)) ? kib * 1024 : 2 << 20;
+}
+
 static int configure(struct loader *loader, const struct loader_options *options)
 {
 	struct leftopen_bpf *skeleton = loader->skeleton;
@@ -68,6 +85,7 @@ static int configure(struct loader *loader, const struct loader_options *options
 		return -EINVAL;
 	skeleton->rodata->config_stacks = options->stacks;
 	skeleton->rodata->config_ring_bytes = ring;
+	skeleton->rodata->config_huge_page_bytes = huge_page_bytes();
 	return bpf_map__set_max_entries(skeleton->maps.events, ring);
 }
 
@@ -195,6 +213,50 @@ static int attach_program(struct loader *loader, struct bpf_program *program, in
 	return keep_link(loader, link);
 }
 
+static struct bpf_program *fd_program(const struct loader *loader, enum fd_gives gives)
+{
+	switch (gives) {
+	case FD_GIVES_RESULT:
+	case FD_GIVES_COPY:
+		return loader->skeleton->progs.fd_by_result;
+	case FD_GIVES_PAIR_0:
+	case FD_GIVES_PAIR_3:
+		return loader->skeleton->progs.fd_by_pair;
+	case FD_GIVES_CLONE:
+	case FD_GIVES_CLONE3:
+		return loader->skeleton->progs.fd_by_clone;
+	case FD_GIVES_MESSAGE:
+		return loader->skeleton->progs.fd_by_message;
+	case FD_GIVES_MESSAGES:
+		return loader->skeleton->progs.fd_by_messages;
+	default:
+		return NULL;
+	}
+}
+
+static const struct {
+	const char *event;
+	enum fd_gives gives;
+} fd_calls[] = {
+#define FD_CALL(call, origin, gives) {"sys_exit_" #call, FD_GIVES_##gives},
+#include "fd_calls.def"
+};
+
+static int attach_fd_calls(struct loader *loader, int tracefs_fd, struct loader_error *ret_error)
+{
+	for (size_t i = 0; i < sizeof(fd_calls) / sizeof(fd_calls[0]); i++) {
+		int error = attach_tracepoint(loader, fd_program(loader, fd_calls[i].gives), tracefs_fd,
+		                              "syscalls", fd_calls[i].event);
+
+		/* A call that this kernel does not have cannot be made on it. */
+		if (error && error != -ENOENT) {
+			set_error(ret_error, "%s: %s", fd_calls[i].event, strerror(-error));
+			return error;
+		}
+	}
+	return 0;
+}
+
 int loader_attach(struct loader *loader, int tracefs_fd, struct loader_error *ret_error)
 {
 	struct bpf_program *program;
@@ -208,7 +270,7 @@ int loader_attach(struct loader *loader, int tracefs_fd, struct loader_error *re
 			return error;
 		}
 	}
-	return 0;
+	return attach_fd_calls(loader, tracefs_fd, ret_error);
 }
 
 int loader_attach_mark(struct loader *loader, enum mark_program program, const char *path,

@@ -361,6 +361,8 @@ static const char *const loss_reasons[LOSS_COUNT] = {
         [LOSS_SCRATCH_BUSY] = "%llu table walks had no room to work in",
         [LOSS_TABLE_FAULT] = "%llu descriptor tables could not be read",
         [LOSS_TAIL_CALL] = "%llu stacks could not be captured",
+        [LOSS_NUMBERS] = "%llu calls gave descriptors whose numbers could not be read",
+        [LOSS_COMPAT_CALLS] = "%llu programs were 32-bit ones, whose calls the kernel does not trace",
 };
 
 static int add_reason(struct builder *builder, const char *format, uint64_t count)

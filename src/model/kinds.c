@@ -3,6 +3,7 @@
  */
 #include "model/kinds.h"
 
+#include <string.h>
 #include <sys/stat.h>
 
 struct kind_row {
@@ -82,4 +83,35 @@ enum handle_type kinds_type_of_mode(uint32_t mode)
 		/* fs/anon_inodes.c: an anonymous inode has no type bits. */
 		return HANDLE_TYPE_OTHER_FD;
 	}
+}
+
+static const struct {
+	const char *prefix;
+	enum handle_type type;
+} bare_names[] = {
+        {"[eventfd]", HANDLE_TYPE_EVENTFD},
+        {"[eventpoll]", HANDLE_TYPE_EPOLL},
+        {"[timerfd]", HANDLE_TYPE_TIMERFD},
+        {"[signalfd]", HANDLE_TYPE_SIGNALFD},
+        {"inotify", HANDLE_TYPE_INOTIFY},
+        {"[fanotify]", HANDLE_TYPE_FANOTIFY},
+        {"memfd:", HANDLE_TYPE_MEMFD},
+        {"secretmem", HANDLE_TYPE_MEMFD},
+        {"[pidfd]", HANDLE_TYPE_PIDFD},
+        {"[userfaultfd]", HANDLE_TYPE_USERFAULTFD},
+        {"[perf_event]", HANDLE_TYPE_PERF},
+        {"bpf", HANDLE_TYPE_BPF}, /* bpf-map, bpf-prog, bpf_link, bpf_iter */
+        {"btf", HANDLE_TYPE_BPF},
+        {"[io_uring]", HANDLE_TYPE_IO_URING},
+        {"[fscontext]", HANDLE_TYPE_MOUNT},
+        {"[landlock-ruleset]", HANDLE_TYPE_LANDLOCK},
+        {"seccomp notify", HANDLE_TYPE_SECCOMP},
+};
+
+enum handle_type kinds_type_of_bare_name(const char *name)
+{
+	for (size_t i = 0; i < sizeof(bare_names) / sizeof(bare_names[0]); i++)
+		if (!strncmp(name, bare_names[i].prefix, strlen(bare_names[i].prefix)))
+			return bare_names[i].type;
+	return HANDLE_TYPE_OTHER_FD;
 }

@@ -36,4 +36,12 @@ enum handle_type kinds_type_of_origin(enum handle_origin origin);
  */
 enum handle_type kinds_type_of_mode(uint32_t mode);
 
+/**
+ * The same where the file lies in no folder: its name tells.
+ * @param name "[eventfd]", "memfd:x"
+ * @return the type; HANDLE_TYPE_OTHER_FD: none that is known by its name
+ * @source callers of anon_inode_getfile() in the kernel; mm/shmem.c, mm/secretmem.c
+ */
+enum handle_type kinds_type_of_bare_name(const char *name);
+
 #endif

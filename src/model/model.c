@@ -97,6 +97,8 @@ static enum handle_type fd_type(const struct fd_table *table, const struct event
 			return source->handle->maker.type;
 		return kinds_type_of_mode(event->mode);
 	}
+	if (type == HANDLE_TYPE_BY_FILE)
+		return kinds_type_of_mode(event->mode);
 	/* A FIFO opened by its name is a pipe all the same. */
 	if (type == HANDLE_TYPE_FILE && S_ISFIFO(event->mode))
 		return HANDLE_TYPE_PIPE;
@@ -210,7 +212,15 @@ static int apply_fd_target(struct model *model, struct process *process, const s
 	}
 	free(handle->target);
 	handle->target = targets_describe(event);
-	return handle->target ? 0 : -ENOMEM;
+	if (!handle->target)
+		return -ENOMEM;
+	/* Its maker did not tell. */
+	if (handle->maker.type == HANDLE_TYPE_OTHER_FD && event->path.state == PATH_BARE) {
+		handle->maker.type = kinds_type_of_bare_name(handle->target);
+		if (handle->left_open)
+			handle->left_open->maker.type = handle->maker.type;
+	}
+	return 0;
 }
 
 static enum handle_type map_type(const struct event_map_made *event)

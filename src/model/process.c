@@ -292,6 +292,10 @@ int process_execed(struct model *model, struct process *process, const struct ev
 	process->fd_limit = event->fd_limit;
 	process->image_ns = event->header.time_ns;
 	process->mark = SHUTDOWN_NONE;
+	/* Its own come with an event that may be lost. */
+	free(process->arguments);
+	process->arguments = NULL;
+	process->argument_bytes = 0;
 	if (!process->parent)
 		process->parent_id = event->parent_id;
 	left_open_clear(process);

@@ -16,11 +16,6 @@
 #define SURVIVORS_SHOWN_MAX 10
 #define ALERTS_SHOWN_MAX    10
 
-static size_t limit_shown(const struct text_output *output, size_t total, size_t limit)
-{
-	return output->options->verbose || total < limit ? total : limit;
-}
-
 static void print_alert(struct text_output *output, const struct snapshot_alert *alert)
 {
 	fputs("  ", output->stream);
@@ -43,7 +38,8 @@ static void print_alert(struct text_output *output, const struct snapshot_alert 
 
 static void print_alerts(struct text_output *output)
 {
-	size_t total = output->snapshot->alert_count, shown = limit_shown(output, total, ALERTS_SHOWN_MAX);
+	size_t total = output->snapshot->alert_count,
+	       shown = text_limit_shown(output, total, ALERTS_SHOWN_MAX);
 
 	if (total == 0)
 		return;
@@ -70,7 +66,7 @@ static int compare_survivors(const void *a, const void *b)
 static void print_survivor_list(struct text_output *output, const struct snapshot_process **survivors,
                                 size_t total)
 {
-	size_t shown = limit_shown(output, total, SURVIVORS_SHOWN_MAX);
+	size_t shown = text_limit_shown(output, total, SURVIVORS_SHOWN_MAX);
 
 	fputs("\nstill running at the end:\n", output->stream);
 	for (size_t i = 0; i < shown; i++) {
@@ -117,7 +113,7 @@ static void print_cost(struct text_output *output)
 	text_print_decimal(output, self->cpu_s, 2);
 	fputs(" s CPU, ", output->stream);
 	text_print_bytes(output, self->rss_peak_bytes);
-	fputs(" at most", output->stream);
+	fputs(" of memory at most", output->stream);
 	if (self->kernel_ns_per_event > 0) {
 		fputs(", ", output->stream);
 		text_print_number(output, self->kernel_ns_per_event);

@@ -13,6 +13,7 @@
 
 struct report_options;
 struct snapshot;
+struct snapshot_group;
 struct snapshot_location;
 struct snapshot_process;
 struct snapshot_site;
@@ -34,6 +35,13 @@ enum text_color {
 };
 
 /* text_print.c: numbers, strings of strangers, names of things. */
+
+/** @return how many items of a list are shown: at most the limit, and all where the options say verbose */
+size_t text_limit_shown(const struct text_output *output, size_t total, size_t limit);
+
+/** @return the group that a site lists at that index */
+const struct snapshot_group *text_group_at(const struct text_output *output, const struct snapshot_site *site,
+                                           size_t index);
 
 /** Begins a colour; nothing where colours are not wanted. */
 void text_print_color(struct text_output *output, enum text_color color);
@@ -62,6 +70,9 @@ void text_print_foreign(struct text_output *output, const char *string);
 /** The same for bytes that are not terminated. */
 void text_print_foreign_bytes(struct text_output *output, const char *bytes, size_t length);
 
+/** @return whether a byte goes on with a character that began before it, in UTF-8 */
+bool text_is_continuation(char byte);
+
 /** Prints a path, relative to the run's working directory where it is below it. */
 void text_print_path(struct text_output *output, const char *path);
 
@@ -75,9 +86,13 @@ void text_print_process(struct text_output *output, const struct snapshot_proces
 const char *text_process_name(const struct snapshot_process *process);
 
 /**
- * Prints a place of a site: "file:line in function", "function in module" where no file is known, or whose
- * unknown place it is.
+ * Prints where code is: "file:line in function", or "function in file" where the line is not known.
+ * @param file of the source, or the ELF file where that is not known; "" where neither is
+ * @return false: nothing is known, and nothing printed
  */
+bool text_print_code(struct text_output *output, const char *file, uint32_t line, const char *function);
+
+/** Prints a place of a site, as text_print_code() does, or whose unknown place it is. */
 void text_print_place(struct text_output *output, const struct snapshot_site *site,
                       const struct snapshot_location *location);
 

@@ -25,6 +25,17 @@ static const char *const color_sequences[TEXT_COLOR_COUNT] = {
         [TEXT_COLOR_DIM] = "\033[2m",
 };
 
+size_t text_limit_shown(const struct text_output *output, size_t total, size_t limit)
+{
+	return output->options->verbose || total < limit ? total : limit;
+}
+
+const struct snapshot_group *text_group_at(const struct text_output *output, const struct snapshot_site *site,
+                                           size_t index)
+{
+	return &output->snapshot->groups[site->groups[index]];
+}
+
 void text_print_color(struct text_output *output, enum text_color color)
 {
 	if (output->options->color)
@@ -108,7 +119,7 @@ static void print_escaped(struct text_output *output, const char *bytes, size_t 
 	free(text);
 }
 
-static bool is_continuation(char byte)
+bool text_is_continuation(char byte)
 {
 	return ((unsigned char)byte & 0xc0) == 0x80;
 }
@@ -122,9 +133,9 @@ void text_print_foreign_bytes(struct text_output *output, const char *bytes, siz
 		return;
 	}
 	/* Not through a character: at most three bytes to go, more are not UTF-8 and may be cut anywhere. */
-	for (int i = 0; i < 3 && is_continuation(bytes[head]); i++)
+	for (int i = 0; i < 3 && text_is_continuation(bytes[head]); i++)
 		head--;
-	for (int i = 0; i < 3 && is_continuation(bytes[tail]); i++)
+	for (int i = 0; i < 3 && text_is_continuation(bytes[tail]); i++)
 		tail++;
 	print_escaped(output, bytes, head);
 	fputs("...", output->stream);
@@ -153,24 +164,37 @@ const char *text_path_basename(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
+/* "python3.11" is an interpreter, "node_exporter" a program of its own. */
+static bool is_interpreter(const char *comm)
+{
+	static const char *const interpreters[] = {"python", "perl", "ruby", "node"};
+
+	for (size_t i = 0; i < sizeof(interpreters) / sizeof(interpreters[0]); i++) {
+		size_t length = strlen(interpreters[i]);
+
+		if (strncmp(comm, interpreters[i], length) == 0)
+			return comm[length + strspn(comm + length, "0123456789.")] == '\0';
+	}
+	return false;
+}
+
 /* What an interpreter runs says more than its own name: "python3 -m pytest" is pytest to everybody. */
 static const char *interpreted_name(const struct snapshot_process *process)
 {
-	static const char *const interpreters[] = {"python", "perl", "ruby", "node"};
-	bool interpreter = false;
+	if (!is_interpreter(process->comm))
+		return NULL;
+	for (size_t i = 1; i < process->cmdline_count; i++) {
+		const char *argument = process->cmdline[i], *rest;
 
-	for (size_t i = 0; i < sizeof(interpreters) / sizeof(interpreters[0]); i++)
-		interpreter =
-		        interpreter || !strncmp(process->comm, interpreters[i], strlen(interpreters[i]));
-	for (size_t i = 1; interpreter && i < process->cmdline_count; i++) {
-		const char *argument = process->cmdline[i];
-
-		if (!strcmp(argument, "-m") && i + 1 < process->cmdline_count)
-			return process->cmdline[i + 1];
 		if (argument[0] != '-')
 			return text_path_basename(argument);
-		/* Code on the command line has no name, and other options may take an argument. */
-		if (argument[1] && !strchr("BEIOPRSbdiqsuvxw", argument[1]))
+		/* Letters that take no argument may stand together: "-um pytest". */
+		rest = argument + 1 + strspn(argument + 1, "BEIOPRSbdiqsuvxw");
+		if (!strcmp(rest, "m") && i + 1 < process->cmdline_count)
+			return process->cmdline[i + 1];
+		/* Code on standard input or the command line has no name; other options may take an argument.
+		 */
+		if (!argument[1] || rest[0])
 			return NULL;
 	}
 	return NULL;
@@ -202,24 +226,6 @@ void text_print_process(struct text_output *output, const struct snapshot_proces
 	fputc(')', output->stream);
 }
 
-/* The module of a function that has no source file: where the site's stacks show it. */
-static const char *find_module(const struct text_output *output, const struct snapshot_site *site,
-                               const char *function)
-{
-	for (size_t i = 0; i < site->group_count; i++) {
-		const struct snapshot_group *group = &output->snapshot->groups[site->groups[i]];
-		const struct snapshot_stack *stack = snapshot_find_stack(output->snapshot, group->stack);
-
-		for (size_t j = 0; stack && j < stack->frame_count; j++) {
-			const struct snapshot_frame *frame = &stack->frames[j];
-
-			if (frame->module[0] && strcmp(frame->function, function) == 0)
-				return frame->module;
-		}
-	}
-	return "";
-}
-
 static void print_unknown_place(struct text_output *output, const struct snapshot_site *site)
 {
 	fputs("unknown place in ", output->stream);
@@ -233,28 +239,34 @@ static void print_unknown_place(struct text_output *output, const struct snapsho
 	}
 }
 
+bool text_print_code(struct text_output *output, const char *file, uint32_t line, const char *function)
+{
+	if (file[0] && line != 0) {
+		text_print_path(output, file);
+		fprintf(output->stream, ":%" PRIu32, line);
+		if (function[0]) {
+			fputs(" in ", output->stream);
+			text_print_foreign(output, function);
+		}
+	} else if (function[0]) {
+		text_print_foreign(output, function);
+		if (file[0]) {
+			fputs(" in ", output->stream);
+			text_print_path(output, file);
+		}
+	} else if (file[0]) {
+		text_print_path(output, file);
+	} else {
+		return false;
+	}
+	return true;
+}
+
 void text_print_place(struct text_output *output, const struct snapshot_site *site,
                       const struct snapshot_location *location)
 {
-	if (location->file[0]) {
-		text_print_path(output, location->file);
-		if (location->line != 0)
-			fprintf(output->stream, ":%" PRIu32, location->line);
-		if (location->function[0]) {
-			fputs(" in ", output->stream);
-			text_print_foreign(output, location->function);
-		}
-	} else if (location->function[0]) {
-		const char *module = find_module(output, site, location->function);
-
-		text_print_foreign(output, location->function);
-		if (module[0]) {
-			fputs(" in ", output->stream);
-			text_print_path(output, module);
-		}
-	} else {
+	if (!text_print_code(output, location->file, location->line, location->function))
 		print_unknown_place(output, site);
-	}
 }
 
 void text_print_holding(struct text_output *output, uint64_t fds, uint64_t maps, uint64_t bytes)

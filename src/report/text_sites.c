@@ -25,17 +25,6 @@ static void print_label(struct text_output *output, const char *label)
 	fprintf(output->stream, "  %-9s ", label);
 }
 
-static size_t limit_shown(const struct text_output *output, size_t total, size_t limit)
-{
-	return output->options->verbose || total < limit ? total : limit;
-}
-
-static const struct snapshot_group *group_at(const struct text_output *output,
-                                             const struct snapshot_site *site, size_t index)
-{
-	return &output->snapshot->groups[site->groups[index]];
-}
-
 static enum text_color color_of(enum verdict verdict)
 {
 	if (verdict == VERDICT_LEAK)
@@ -75,16 +64,9 @@ static void print_holds(struct text_output *output, const struct snapshot_site *
 	fputc('\n', output->stream);
 }
 
-/* Between the items of a list, which is whole and an item a line where -v asks for it. */
-static void print_separator(struct text_output *output, size_t index)
-{
-	if (index > 0)
-		fputs(output->options->verbose ? ",\n" INDENTATION : ", ", output->stream);
-}
-
 static void print_processes(struct text_output *output, const struct snapshot_site *site)
 {
-	size_t shown = limit_shown(output, site->process_count, PROCESSES_SHOWN_MAX);
+	size_t shown = text_limit_shown(output, site->process_count, PROCESSES_SHOWN_MAX);
 
 	if (site->process_count == 0)
 		return;
@@ -96,7 +78,9 @@ static void print_processes(struct text_output *output, const struct snapshot_si
 	for (size_t i = 0; i < shown; i++) {
 		const struct snapshot_site_process *holder = &site->processes[i];
 
-		print_separator(output, i);
+		/* All of them, and one a line, where -v asks for it. */
+		if (i > 0)
+			fputs(output->options->verbose ? ",\n" INDENTATION : ", ", output->stream);
 		text_print_process(output, &output->snapshot->processes[holder->process]);
 		if (site->process_count > 1) {
 			fputs(" has ", output->stream);
@@ -109,7 +93,7 @@ static void print_processes(struct text_output *output, const struct snapshot_si
 
 static void print_tests(struct text_output *output, const struct snapshot_site *site)
 {
-	size_t shown = limit_shown(output, site->test_count, TESTS_SHOWN_MAX);
+	size_t shown = text_limit_shown(output, site->test_count, TESTS_SHOWN_MAX);
 	uint64_t outlived = 0;
 
 	if (site->test_count == 0)
@@ -118,7 +102,8 @@ static void print_tests(struct text_output *output, const struct snapshot_site *
 	for (size_t i = 0; i < site->test_count; i++)
 		outlived += site->tests[i].outlived;
 	for (size_t i = 0; i < shown; i++) {
-		print_separator(output, i);
+		/* A line each: their names are the longest words of a report. */
+		fputs(i > 0 ? ",\n" INDENTATION : "", output->stream);
 		text_print_foreign(output, site->tests[i].name);
 		fputs(" (", output->stream);
 		text_print_number(output, site->tests[i].made);
@@ -135,7 +120,7 @@ static void print_tests(struct text_output *output, const struct snapshot_site *
 
 static void print_lines(struct text_output *output, const struct snapshot_site *site)
 {
-	size_t shown = limit_shown(output, site->line_count, LINES_SHOWN_MAX);
+	size_t shown = text_limit_shown(output, site->line_count, LINES_SHOWN_MAX);
 
 	if (site->line_count == 0)
 		return;
@@ -161,7 +146,7 @@ static enum shutdown_mark find_common_mark(const struct text_output *output, con
 	enum shutdown_mark common = SHUTDOWN_NONE;
 
 	for (size_t i = 0; i < site->group_count; i++) {
-		const struct snapshot_group *group = group_at(output, site, i);
+		const struct snapshot_group *group = text_group_at(output, site, i);
 		enum shutdown_mark mark = output->snapshot->processes[group->process].left_open_at;
 
 		if (i > 0 && mark != common)
@@ -188,7 +173,7 @@ static void print_released(struct text_output *output, const struct snapshot_sit
 	enum shutdown_mark mark = find_common_mark(output, site);
 
 	for (size_t i = 0; i < site->group_count; i++) {
-		const struct snapshot_group *group = group_at(output, site, i);
+		const struct snapshot_group *group = text_group_at(output, site, i);
 		const struct snapshot_process *process = &output->snapshot->processes[group->process];
 
 		if (process->exited || process->left_open_at != SHUTDOWN_NONE)
@@ -242,7 +227,7 @@ static bool is_stack_repeated(const struct text_output *output, const struct sna
                               size_t index)
 {
 	for (size_t i = 0; i < index; i++) {
-		if (group_at(output, site, i)->stack == group_at(output, site, index)->stack)
+		if (text_group_at(output, site, i)->stack == text_group_at(output, site, index)->stack)
 			return true;
 	}
 	return false;
@@ -256,7 +241,7 @@ static void print_stacks(struct text_output *output, const struct snapshot_site 
 		if (is_stack_repeated(output, site, i))
 			continue;
 		if (i == 0 || output->options->verbose)
-			print_stack(output, site, group_at(output, site, i));
+			print_stack(output, site, text_group_at(output, site, i));
 		else
 			others++;
 	}

@@ -131,24 +131,12 @@ static void print_packages(struct text_output *output, const struct snapshot_fra
 
 static void print_frame(struct text_output *output, const struct snapshot_frame *frame)
 {
-	if (frame->file[0]) {
-		text_print_path(output, frame->file);
-		if (frame->line != 0)
-			fprintf(output->stream, ":%" PRIu32, frame->line);
-		if (frame->function[0]) {
-			fputs(" in ", output->stream);
-			text_print_foreign(output, frame->function);
-		}
-	} else if (frame->function[0]) {
-		text_print_foreign(output, frame->function);
-		if (frame->module[0]) {
-			fputs(" in ", output->stream);
-			text_print_path(output, frame->module);
-		}
-	} else if (frame->module[0]) {
+	const char *file = frame->file[0] ? frame->file : frame->module;
+
+	if (!frame->function[0] && frame->line == 0 && frame->module[0]) {
 		text_print_path(output, frame->module);
 		fprintf(output->stream, "+0x%" PRIx64, frame->offset);
-	} else {
+	} else if (!text_print_code(output, file, frame->line, frame->function)) {
 		fputs("unknown code", output->stream);
 	}
 	if (frame->inlined)
@@ -157,9 +145,8 @@ static void print_frame(struct text_output *output, const struct snapshot_frame 
 
 static bool is_site(const struct snapshot_frame *frame, const struct snapshot_site *site)
 {
-	return site && frame->line == site->location.line &&
-	       strcmp(frame->function, site->location.function) == 0 &&
-	       (frame->file[0] != '\0') == (site->location.file[0] != '\0') && frame->function[0];
+	return site && frame->function[0] && frame->line == site->location.line &&
+	       strcmp(frame->function, site->location.function) == 0;
 }
 
 static bool is_shown(const struct text_output *output, const struct snapshot_frame *frame,

@@ -126,11 +126,6 @@ static const char *extension_of(const char *name)
 	return dot ? dot : "";
 }
 
-static bool is_continuation(char byte)
-{
-	return ((unsigned char)byte & 0xc0) == 0x80;
-}
-
 /* Shortens the two ends to what they have in common with a name, whole characters only. */
 static void affix_narrow(struct shape *shape, const char *name)
 {
@@ -138,12 +133,12 @@ static void affix_narrow(struct shape *shape, const char *name)
 
 	while (prefix < shape->prefix && shape->name[prefix] == name[prefix])
 		prefix++;
-	while (prefix > 0 && is_continuation(shape->name[prefix]))
+	while (prefix > 0 && text_is_continuation(shape->name[prefix]))
 		prefix--;
 	while (suffix < shape->suffix && suffix < other - prefix &&
 	       shape->name[own - 1 - suffix] == name[other - 1 - suffix])
 		suffix++;
-	while (suffix > 0 && is_continuation(shape->name[own - suffix]))
+	while (suffix > 0 && text_is_continuation(shape->name[own - suffix]))
 		suffix--;
 	shape->prefix = prefix;
 	shape->suffix = suffix;
@@ -203,12 +198,6 @@ static void list_sort(struct shape_list *list)
 	list->shape_count = kept;
 }
 
-static const struct snapshot_group *group_at(const struct text_output *output,
-                                             const struct snapshot_site *site, size_t index)
-{
-	return &output->snapshot->groups[site->groups[index]];
-}
-
 static bool is_alike(const struct snapshot_group *a, const struct snapshot_group *b)
 {
 	return a->type == b->type && a->category == b->category;
@@ -224,7 +213,7 @@ static void list_collect(struct text_output *output, const struct snapshot_site 
 		return;
 	}
 	for (size_t i = 0; i < site->group_count; i++) {
-		const struct snapshot_group *group = group_at(output, site, i);
+		const struct snapshot_group *group = text_group_at(output, site, i);
 
 		if (!is_alike(group, like))
 			continue;
@@ -266,8 +255,7 @@ static void print_shape(struct text_output *output, const struct shape *shape)
 static void print_list(struct text_output *output, const struct snapshot_group *like,
                        const struct shape_list *list)
 {
-	size_t limit = output->options->verbose ? SIZE_MAX : SHAPES_SHOWN_MAX;
-	size_t shown = list->shape_count < limit ? list->shape_count : limit;
+	size_t shown = text_limit_shown(output, list->shape_count, SHAPES_SHOWN_MAX);
 
 	fputs(kinds_type_name(like->type), output->stream);
 	if (like->category != CATEGORY_APPLICATION)
@@ -297,7 +285,7 @@ static void print_list(struct text_output *output, const struct snapshot_group *
 static bool is_first_alike(const struct text_output *output, const struct snapshot_site *site, size_t index)
 {
 	for (size_t i = 0; i < index; i++) {
-		if (is_alike(group_at(output, site, i), group_at(output, site, index)))
+		if (is_alike(text_group_at(output, site, i), text_group_at(output, site, index)))
 			return false;
 	}
 	return true;
@@ -310,10 +298,10 @@ void text_targets_print(struct text_output *output, const struct snapshot_site *
 
 		if (!is_first_alike(output, site, i))
 			continue;
-		list_collect(output, site, group_at(output, site, i), &list);
+		list_collect(output, site, text_group_at(output, site, i), &list);
 		if (i > 0)
 			fputs(indentation, output->stream);
-		print_list(output, group_at(output, site, i), &list);
+		print_list(output, text_group_at(output, site, i), &list);
 	}
 }
 
@@ -323,7 +311,7 @@ void text_targets_print_brief(struct text_output *output, const struct snapshot_
 	size_t shown = 0, total = 0;
 
 	for (size_t i = 0; i < site->group_count; i++) {
-		const struct snapshot_group *group = group_at(output, site, i);
+		const struct snapshot_group *group = text_group_at(output, site, i);
 		__attribute__((cleanup(shape_list_free))) struct shape_list list = {0};
 
 		/* A file that is open and mapped is not named twice. */

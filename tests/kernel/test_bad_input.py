@@ -57,7 +57,7 @@ def test_not_root(for_everybody):
     doctor = run(*as_nobody, program, "doctor")
     assert doctor.returncode == 1
     assert re.search(rb"^  missing  CAP_BPF .*: run leftopen as root \(sudo leftopen ...\)", doctor.stdout, re.M)
-    assert doctor.stdout.splitlines()[-1].startswith(b"leftopen cannot: CAP_BPF, CAP_PERFMON")
+    assert doctor.stdout.splitlines()[-1].startswith(b"leftopen cannot follow processes here: CAP_BPF, CAP_PERFMON")
 
 
 @pytest.mark.parametrize("dropped, missing, remedy", [
@@ -112,7 +112,7 @@ def test_no_btf(tmp_path, hide):
     doctor = in_private_mounts("mount -t tmpfs none /sys/kernel/btf; exec \"$0\" doctor", cwd=tmp_path)
     assert doctor.returncode == 1
     assert re.search(rb"^  missing  kernel BTF .*CONFIG_DEBUG_INFO_BTF=y", doctor.stdout, re.M)
-    assert b"\nleftopen cannot: kernel BTF" in doctor.stdout
+    assert b"\nleftopen cannot follow processes here: kernel BTF" in doctor.stdout
 
 
 def test_no_tracefs_mounted(tmp_path):
@@ -220,10 +220,20 @@ def test_full_disk(tmp_path, option):
               "\"$0\" run %s=report -- echo ran; echo status=$?; ls -A; cat report" % option)
     done = in_private_mounts(script, cwd=tmp_path)
     assert done.stdout == b"ran\nstatus=125\nreport\nold\n", done.stderr
-    assert b"leftopen: report was not written: the disk is full: the old file, if there was one, is as it was" \
+    assert b"leftopen: \"report\" was not written: the disk is full: the old file, if there was one, is as it was" \
         in done.stderr
     # The text, which had a place to go to, is not lost with the JSON.
     assert (b"leftopen: no leak" in done.stderr) == (option == "--json")
+
+
+def test_limit_on_the_size_of_files(tmp_path):
+    """The kernel's signal for it would end leftopen with half a report in the folder; the command keeps it."""
+    script = "echo old > report; ulimit -f 0; \"$0\" run --json=report -q -- sh -c 'echo long > file'; echo status=$?"
+    done = run("sh", "-c", script, leftopen.LEFTOPEN, cwd=tmp_path)
+    assert done.stdout == b"status=125\n"
+    assert b'leftopen: "report" was not written: File too large' in done.stderr
+    assert sorted(os.listdir(tmp_path)) == ["file", "report"]
+    assert (tmp_path / "report").read_text() == "old\n"
 
 
 def test_full_disk_for_a_long_report(tmp_path):
@@ -298,7 +308,7 @@ def test_fifo_as_command(tmp_path):
     os.chmod(tmp_path / "fifo", 0o755)
     done = processes.leftopen_raw("run", "--", str(tmp_path / "fifo"))
     assert done.returncode == 126
-    assert b"Permission denied" in done.stderr
+    assert b"permission denied: " in done.stderr
 
 
 # Loss

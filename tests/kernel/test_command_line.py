@@ -111,7 +111,8 @@ def test_command_that_cannot_be_run(tmp_path):
     for command in (plain, tmp_path):
         done = processes.leftopen_raw("run", "--", str(command))
         assert done.returncode == 126
-        assert done.stderr == b'leftopen: "%s": Permission denied\n' % str(command).encode()
+        assert done.stderr.startswith(b'leftopen: "%s": permission denied: ' % str(command).encode())
+        assert done.stderr.count(b"\n") == 1
 
 
 WRONG = {
@@ -121,6 +122,8 @@ WRONG = {
     "no CMD after --": (["run", "--"], "no command given"),
     "unknown option": (["run", "--frob", "--", "true"], "--frob is no option of run"),
     "unknown letter": (["run", "-x", "--", "true"], "-x is no option of run"),
+    "unknown letter before others": (["run", "--as-root", "-xq", "--", "true"], "-xq is no option of run"),
+    "no value after others": (["run", "--as-root", "-qT"], "-qT needs an argument"),
     "value for a flag": (["run", "--quiet=3", "--", "true"], "--quiet=3 is no option of run"),
     "no value": (["run", "-T"], "-T needs an argument"),
     "top": (["run", "--top=some", "--", "true"], '--top takes a whole number from 0 to 1000000, not "some"'),
@@ -144,8 +147,8 @@ WRONG = {
     "user": (["run", "--user=no-such-user", "--", "true"], "there is no account 'no-such-user'"),
     "both": (["run", "--as-root", "--user=nobody", "--", "true"], "exclude each other"),
     "log-file": (["run", "--log-file=%q", "--", "true"], "only %p"),
-    "doctor option": (["doctor", "--frob"], "'--frob' is not understood"),
-    "doctor argument": (["doctor", "frob"], "'frob' is not understood"),
+    "doctor option": (["doctor", "--frob"], '"--frob" is not understood'),
+    "doctor argument": (["doctor", "frob"], '"frob" is not understood'),
 }
 
 
@@ -280,7 +283,7 @@ def test_help():
             (["run", "--help"], ["usage: leftopen run", "examples:\n  sudo leftopen run --", "--error-exitcode",
                                  "--log-file", "SIGUSR1", "125", "126", "127"]),
             (["run", "-h"], ["usage: leftopen run"]),
-            (["doctor", "--help"], ["Usage: leftopen doctor", "Examples:\n  sudo leftopen doctor", "125"])):
+            (["doctor", "--help"], ["usage: leftopen doctor", "examples:\n  sudo leftopen doctor", "125"])):
         done = processes.leftopen_raw(*arguments)
         assert done.returncode == 0
         assert done.stderr == b""
@@ -299,12 +302,13 @@ def test_doctor():
     for line in (r"^  ok       kernel BTF +\d+ types$", r"^  ok       tracefs$",
                  r"^  /usr/bin/python3(\.11)? +3\.11 +frames can be walked$", r"^  vm.max_map_count +\d+$"):
         assert re.search(line, text, re.MULTILINE), line
-    assert text.endswith("\nleftopen can follow this machine\n")
+    assert text.endswith("\nleftopen can follow processes on this machine\n")
 
 
-def test_doctor_with_nowhere_to_write():
+@pytest.mark.parametrize("arguments", [["doctor"], ["doctor", "--help"], ["run", "--help"], ["--help"], ["--version"]])
+def test_nowhere_to_write(arguments):
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([leftopen.LEFTOPEN, "doctor"], stdout=full, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run([leftopen.LEFTOPEN, *arguments], stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 125
     assert b"standard output cannot be written: No space left on device" in done.stderr
 

@@ -136,8 +136,19 @@ def test_a_command_that_only_root_may_run(user, tmp_path):
     hidden.chmod(0o700)
     done = processes.leftopen_raw("run", "--", str(hidden), env=sudo_environment(user))
     assert done.returncode == 126
-    assert b"Permission denied" in done.stderr
+    assert b"permission denied: it, or its interpreter, is no file that may be executed" in done.stderr
+    assert b"PATH" not in done.stderr
     assert processes.leftopen_raw("run", "--as-root", "--", str(hidden), env=sudo_environment(user)).returncode == 0
+
+
+def test_a_folder_of_roots_path_that_the_caller_cannot_search(user, tmp_path):
+    """What the caller has on his own PATH is then "denied" there: execvp(3), and the remedy is the same."""
+    os.chmod(tmp_path, 0o700)
+    env = {**sudo_environment(user), "PATH": "/usr/bin:%s" % tmp_path}
+    done = processes.leftopen_raw("run", "--", "no-such-tool", env=env)
+    assert done.returncode == 126
+    assert b"in a folder that may not be searched" in done.stderr
+    assert b'sudo env "PATH=$PATH" leftopen run -- CMD' in done.stderr
 
 
 @pytest.mark.parametrize("variable, text", [

@@ -231,7 +231,8 @@ static struct snapshot *build_left_open(void)
 
 	group.released_at_shutdown = 0;
 	group.released_never = 1;
-	(void)add_simple_site(snapshot, VERDICT_LEFT_OPEN, "serve", "", 0, &group, "/srv/gateway.lock", "");
+	(void)add_simple_site(snapshot, VERDICT_LEFT_OPEN, "serve", "/srv/bin/gateway", 0, &group,
+	                      "/srv/gateway.lock", "");
 	return snapshot;
 }
 

@@ -16,7 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "model/snapshot.h"
 #include "report/report.h"
+#include "report/text_parts.h"
+#include "snapshot_builder.h"
 #include "snapshot_fixture.h"
 
 #ifndef SOURCE_DIR
@@ -236,6 +239,66 @@ Test(report, text_color_adds_nothing_else)
 		free(bare.bytes);
 		snapshot_free(snapshot);
 	}
+}
+
+Test(report, text_process_name)
+{
+	static const struct {
+		const char *name, *comm, *cmdline[4];
+	} cases[] = {
+	        {"suite.py", "python3.11", {"python3", "-B", "tests/suite.py", "x"}},
+	        {"pytest", "python3", {"python3", "-m", "pytest"}},
+	        {"pytest", "python3", {"python3", "-um", "pytest"}},
+	        {"python3", "python3", {"python3", "-c", "import os"}},
+	        {"python3", "python3", {"python3", "-uc", "import os"}},
+	        {"python3", "python3", {"python3", "-", "argument"}},
+	        {"python3", "python3", {"python3", "-m"}},
+	        {"python3", "python3", {"python3", ""}},
+	        {"node_exporter", "node_exporter", {"node_exporter", "argument"}},
+	        {"perlbug", "perlbug", {"perlbug", "argument"}},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char **cmdline = (const char **)cases[i].cmdline;
+		struct snapshot_process process = {.comm = cases[i].comm, .exe = "", .cmdline = cmdline};
+
+		while (process.cmdline_count < 4 && cmdline[process.cmdline_count])
+			process.cmdline_count++;
+		cr_expect_str_eq(text_process_name(&process), cases[i].name, "case %zu", i);
+	}
+}
+
+/* A place without a source file is its program's or library's, and its frame is shown whatever room it is in.
+ */
+Test(report, text_place_without_source)
+{
+	const struct snapshot_frame frames[] = {
+	        {.function = "open64", .module = "/lib/libc.so.6", .file = "", .room = ROOM_LIBC},
+	        {.function = "load", .module = "/lib/libx.so", .file = "", .room = ROOM_LIBRARY},
+	        {.function = "_start", .module = "/lib/libx.so", .file = "", .room = ROOM_LIBRARY},
+	};
+	struct snapshot *snapshot = builder_new();
+	size_t process = builder_add_process(snapshot, 7, "tool", SHUTDOWN_EXIT);
+	const struct snapshot_group group = {.kind = HANDLE_KIND_FD,
+	                                     .type = HANDLE_TYPE_FILE,
+	                                     .origin = HANDLE_ORIGIN_OPENAT,
+	                                     .process = process,
+	                                     .count = 1,
+	                                     .instances = 1,
+	                                     .stack = builder_add_stack(snapshot, frames, 3)->id,
+	                                     .released_never = 1};
+	struct snapshot_site *site = builder_add_site(snapshot, VERDICT_LEFT_OPEN, "load", "/lib/libx.so", 0);
+	struct output output;
+
+	builder_site_add_group(snapshot, site, builder_add_group(snapshot, &group));
+	output = render("text", snapshot, &plain);
+	cr_expect_not_null(strstr(output.bytes, "\n  load in /lib/libx.so    1 descriptor"), "%s",
+	                   output.bytes);
+	cr_expect_not_null(strstr(output.bytes, "\nleft-open   load in /lib/libx.so\n"), "%s", output.bytes);
+	cr_expect_not_null(strstr(output.bytes, "\n              load in /lib/libx.so\n"), "%s",
+	                   output.bytes);
+	free(output.bytes);
+	snapshot_free(snapshot);
 }
 
 Test(report, full_device)
