@@ -81,4 +81,39 @@ static __always_inline struct mount *compat_mount(struct vfsmount *mount)
 	return (void *)mount - bpf_core_field_offset(struct mount, mnt);
 }
 
+/* Whether the topmost of some mounts hangs nowhere (fs/mount.h, is_anon_ns): made by fsmount or open_tree and
+ * not moved to its place, or unmounted while in use. Those of the kernel itself (pipes, sockets, queues) have
+ * an error for their namespace. The number of a namespace that has none was its own until 6.18 (commit
+ * be5f21d3985f), when all sorts of them got one. */
+static __always_inline bool compat_is_detached(struct mount *top)
+{
+	struct mnt_namespace *namespace = BPF_CORE_READ(top, mnt_ns);
+	struct mnt_namespace___sequence *before = (void *)namespace;
+	struct ns_common___id *common;
+
+	if (!namespace || (u64) namespace >= (u64)-4095)
+		return !namespace;
+	if (bpf_core_field_exists(before->seq))
+		return !BPF_CORE_READ(before, seq);
+	common = (void *)namespace + bpf_core_field_offset(struct mnt_namespace, ns);
+	return bpf_core_field_exists(common->ns_id) && !BPF_CORE_READ(common, ns_id);
+}
+
+/* "[pidfd]" with its NUL, as a number: the compiler has no memcmp here. */
+#define ANONYMOUS_PIDFD 0x005d64666469705bULL
+
+/* What a pidfd refers to. Until 6.9 (commit cb12fd8e0dab) it was an anonymous inode.
+ * @param name of the file, 8 bytes aligned to 8
+ * @return the process's or thread's id in the initial pid namespace; 0: the file is no pidfd */
+static __always_inline u32 compat_pidfd_process_id(struct file *file, u32 filesystem, const char *name)
+{
+	struct pid *pid = NULL;
+
+	if (filesystem == FILESYSTEM_PIDFS)
+		pid = BPF_CORE_READ(file, f_inode, i_private);
+	else if (filesystem == FILESYSTEM_ANONYMOUS && *(const u64 *)name == ANONYMOUS_PIDFD)
+		pid = BPF_CORE_READ(file, private_data);
+	return pid ? BPF_CORE_READ(pid, numbers[0].nr) : 0;
+}
+
 #endif

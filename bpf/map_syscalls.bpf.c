@@ -50,11 +50,12 @@ static __always_inline bool failed(long result)
 static __always_inline void note_runtime(struct followed_process *process, const struct known_file *known,
                                          u64 address, u64 file_offset)
 {
-	if (!known->python_minor || file_offset != (known->executable_offset & ~(PAGE_BYTES - 1)))
+	u64 runtime = known_file_runtime(known, FILE_MAPPED, address, file_offset);
+
+	if (!known->python_minor || !runtime)
 		return;
 	process->python_minor = known->python_minor;
-	process->python_runtime =
-	        address - (known->executable_vaddr & ~(PAGE_BYTES - 1)) + known->runtime_vaddr;
+	process->python_runtime = runtime;
 }
 
 static __always_inline void note_file(struct followed_process *process, struct event_map_made *event,

@@ -83,8 +83,6 @@ struct {
 	__type(value, struct sent_place);
 } codes_sent __weak SEC(".maps");
 
-enum file_sent { FILE_SENT = 1, FILE_SENT_EXECUTABLE };
-
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);

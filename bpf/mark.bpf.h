@@ -47,6 +47,17 @@ static __always_inline void mark_read_socket(struct file *file, struct event_soc
 	}
 }
 
+/* A namespace's file has no name but "/": what sort it is of stands instead (fs/nsfs.c). */
+static __always_inline void mark_name_namespace(struct file *file, struct event_fd_target *event)
+{
+	struct ns_common *common = BPF_CORE_READ(file, f_inode, i_private);
+	long length =
+	        bpf_probe_read_kernel_str(event->names, PATH_NAME_MAX, BPF_CORE_READ(common, ops, name));
+
+	if (length > 0)
+		event->path.bytes = length;
+}
+
 struct mark_walk {
 	struct walk_scratch *scratch;
 	struct file **array;
@@ -70,8 +81,12 @@ static long mark_step(u32 fd, struct mark_walk *walk)
 	__builtin_memset(&event->socket, 0, sizeof(event->socket));
 	if ((event->mode & MODE_TYPE_MASK) == MODE_SOCKET)
 		mark_read_socket(file, &event->socket);
-	bytes = bounded_bytes(path_read(file, event->names, &event->path), PATH_NAMES_BYTES) +
-	        offsetof(struct event_fd_target, names);
+	event->filesystem = BPF_CORE_READ(file, f_inode, i_sb, s_magic);
+	path_read(file, event->names, true, &event->path);
+	event->pidfd_process_id = compat_pidfd_process_id(file, event->filesystem, event->names);
+	if (event->filesystem == FILESYSTEM_NSFS)
+		mark_name_namespace(file, event);
+	bytes = bounded_bytes(event->path.bytes, PATH_NAMES_BYTES) + offsetof(struct event_fd_target, names);
 	event->header.size_bytes = bytes;
 	send_bulk_event(event, bytes, LOSS_RING_FULL_HANDLES);
 	walk->sent++;

@@ -56,9 +56,29 @@ static long path_step(u32 index, struct path_walk *walk)
 	return 0;
 }
 
+/* Adds the type of a detached mount's filesystem as the outermost name. */
+static __always_inline void path_add_filesystem(struct path_walk *walk)
+{
+	u32 at = walk->bytes;
+	long length;
+
+	if (at > PATH_NAMES_BYTES - PATH_NAME_MAX)
+		return;
+	asm volatile("" : "+r"(at));
+	at &= PATH_NAMES_BYTES - 1;
+	length = bpf_probe_read_kernel_str(walk->names + at, PATH_NAME_MAX,
+	                                   BPF_CORE_READ(walk->mount, mnt.mnt_sb, s_type, name));
+	if (length <= 0)
+		return;
+	walk->bytes = at + (u32)length;
+	walk->state = PATH_DETACHED;
+}
+
 /* @param names PATH_NAMES_BYTES + PATH_NAME_MAX bytes
+ * @param tell_detached whether a path in a detached mount is to be told from others
  * @return bytes of names written; ret_path says whether the outermost are missing */
-static __always_inline u32 path_read(struct file *file, char *names, struct event_path *ret_path)
+static __always_inline u32 path_read(struct file *file, char *names, bool tell_detached,
+                                     struct event_path *ret_path)
 {
 	struct path_walk walk = {
 	        .dentry = BPF_CORE_READ(file, f_path.dentry),
@@ -68,26 +88,27 @@ static __always_inline u32 path_read(struct file *file, char *names, struct even
 	};
 
 	bpf_loop(PATH_DEPTH_MAX, path_step, &walk, 0);
+	if (tell_detached && walk.state == PATH_COMPLETE && compat_is_detached(walk.mount))
+		path_add_filesystem(&walk);
 	ret_path->bytes = walk.bytes;
 	ret_path->state = walk.state;
 	return walk.bytes;
 }
 
-/* Sends a file's path once, and once more where it is first mapped to be run: the loader maps a library's
- * header to be read before its code. @param executable whether the mapping may be run, so that it may be a
- * runtime
+/* Sends a file's path once or, where it is now mapped to be run, until the daemon has learnt it.
+ * @param executable whether the mapping may be run, so that it may be a runtime
  * @return 0: it is sent, now or before; -1: it could not be */
 static __always_inline int file_send_once(u64 start_ns, struct file *file, const struct file_key *key,
                                           u32 cause, u32 executable, u64 address, u64 length_bytes,
                                           u64 file_offset)
 {
-	u8 as = executable ? FILE_SENT_EXECUTABLE : FILE_SENT, *sent;
+	u8 as = FILE_SENT, *sent;
 	struct walk_scratch *scratch;
 	int error;
 	u32 bytes;
 
 	sent = bpf_map_lookup_elem(&files_sent, key);
-	if (sent && *sent >= as)
+	if (sent && (*sent == FILE_SENT_LEARNT || !executable || cause == FILE_CALLED))
 		return 0;
 	scratch = walk_scratch_borrow();
 	if (!scratch)
@@ -99,7 +120,8 @@ static __always_inline int file_send_once(u64 start_ns, struct file *file, const
 	scratch->file.length_bytes = length_bytes;
 	scratch->file.file_offset = file_offset;
 	scratch->file.file_size_bytes = BPF_CORE_READ(file, f_inode, i_size);
-	bytes = bounded_bytes(path_read(file, scratch->file.names, &scratch->file.path), PATH_NAMES_BYTES) +
+	bytes = bounded_bytes(path_read(file, scratch->file.names, false, &scratch->file.path),
+	                      PATH_NAMES_BYTES) +
 	        offsetof(struct event_file, names);
 	fill_header(&scratch->file.header, EVENT_FILE, bytes, start_ns);
 	error = bpf_ringbuf_output(&events, &scratch->file, bytes, BPF_RB_FORCE_WAKEUP) ? -1 : 0;

@@ -66,7 +66,7 @@ static __always_inline void note_executable(struct followed_process *process, st
 	known = bpf_map_lookup_elem(&known_files, ret_key);
 	if (known && known->python_minor) {
 		process->python_minor = known->python_minor;
-		process->python_runtime = start_code - known->executable_vaddr + known->runtime_vaddr;
+		process->python_runtime = known_file_runtime(known, FILE_EXECED, start_code, 0);
 	}
 	file_send_once(process->start_ns, file, ret_key, FILE_EXECED, 1, start_code, 0, 0);
 }

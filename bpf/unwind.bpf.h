@@ -159,7 +159,7 @@ static __always_inline int native_find(struct capture_scratch *scratch, u64 addr
 	if (!error && found->is_code && at.file) {
 		found->position = address - at.start + (at.page_offset << UNWIND_PAGE_SHIFT);
 		compat_file_key(at.file, &found->file);
-		if (file_send_once(scratch->process_start_ns, at.file, &found->file, FILE_MAPPED, 1, at.start,
+		if (file_send_once(scratch->process_start_ns, at.file, &found->file, FILE_CALLED, 1, at.start,
 		                   at.end - at.start, at.page_offset << UNWIND_PAGE_SHIFT))
 			return -1;
 	}

@@ -133,6 +133,7 @@ enum path_state {
 	PATH_COMPLETE = 0,
 	PATH_TRUNCATED, /* the outermost names are missing */
 	PATH_BARE,      /* one name in no folder: a pipe, a socket, an anonymous inode, a memfd */
+	PATH_DETACHED,  /* in a mount that hangs nowhere: the outermost name is its filesystem's type */
 	PATH_STATE_COUNT
 };
 
@@ -141,6 +142,12 @@ struct event_path {
 	__u32 state; /* enum path_state */
 };
 
+/* include/uapi/linux/magic.h: filesystems of which an inode says more than its name */
+#define FILESYSTEM_ANONYMOUS 0x09041934U
+#define FILESYSTEM_NSFS      0x6e736673U
+#define FILESYSTEM_PIDFS     0x50494446U
+#define FILESYSTEM_MQUEUE    0x19800202U
+
 /* What a descriptor refers to, read as its process begins to shut down. */
 struct event_fd_target {
 	struct event_header header;
@@ -148,6 +155,8 @@ struct event_fd_target {
 	__u64 file;
 	__s32 fd;
 	__u32 mode;
+	__u32 filesystem;       /* its s_magic */
+	__u32 pidfd_process_id; /* that it refers to, in the initial pid namespace; 0: it is no pidfd */
 	struct event_socket socket;
 	struct event_path path;
 	char names[PATH_NAMES_BYTES];
@@ -315,7 +324,12 @@ struct event_python_code {
 #define PYTHON_CODE_FAULT_QUALNAME   2
 #define PYTHON_CODE_FAULT_LINE_TABLE 4
 
-enum file_cause { FILE_EXECED = 0, FILE_MAPPED, FILE_CAUSE_COUNT };
+enum file_cause {
+	FILE_EXECED = 0,
+	FILE_MAPPED,
+	FILE_CALLED,
+	FILE_CAUSE_COUNT
+}; /* CALLED: found in a stack */
 
 /* A file that was mapped, sent once a file: its path, and a range to open it by while the process lives. */
 struct event_file {
@@ -379,6 +393,10 @@ struct python_layout {
 };
 EVENT_ASSERT_SIZE(struct python_layout, 116);
 
+/* Value of the map of files that were sent. One that is mapped to be run is sent each time until the daemon
+ * has learnt it: several processes may start with it at once. */
+enum file_sent { FILE_SENT = 1, FILE_SENT_LEARNT };
+
 /* Value of the map of known files: what the daemon found in an ELF file. */
 struct known_file {
 	__u32 python_minor; /* index of python_layout, 0: not CPython */
@@ -388,6 +406,20 @@ struct known_file {
 	__u64 executable_offset;
 };
 EVENT_ASSERT_SIZE(struct known_file, 32);
+
+/* Where in a process a runtime is, by where its file was mapped or, FILE_EXECED, by where its code begins; 0:
+ * that mapping does not tell. */
+static inline __attribute__((always_inline)) __u64
+known_file_runtime(const struct known_file *known, __u32 cause, __u64 address, __u64 file_offset)
+{
+	const __u64 page_mask = ~4095ULL;
+
+	if (cause == FILE_EXECED)
+		return address - known->executable_vaddr + known->runtime_vaddr;
+	if (file_offset != (known->executable_offset & page_mask))
+		return 0;
+	return address - (known->executable_vaddr & page_mask) + known->runtime_vaddr;
+}
 
 /* Value of the map of followed processes, keyed by tgid. */
 struct followed_process {

@@ -58,14 +58,41 @@ struct dentry {
 };
 
 /* include/linux/mount.h, fs/mount.h */
+struct super_block;
+
 struct vfsmount {
 	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
+};
+
+/* include/linux/proc_ns.h, include/linux/ns_common.h */
+struct proc_ns_operations {
+	const char *name;
+};
+
+struct ns_common {
+	const struct proc_ns_operations *ops;
+};
+
+/* The same, from 6.18. */
+struct ns_common___id {
+	u64 ns_id;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+};
+
+/* The same, before 6.18. */
+struct mnt_namespace___sequence {
+	u64 seq;
 };
 
 struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
 };
 
 struct path {
@@ -74,9 +101,14 @@ struct path {
 };
 
 /* include/linux/fs.h */
+struct file_system_type {
+	const char *name;
+};
+
 struct super_block {
 	u32 s_dev;
 	unsigned long s_magic;
+	struct file_system_type *s_type;
 };
 
 struct inode {
@@ -86,6 +118,7 @@ struct inode {
 	unsigned long i_ino;
 	s64 i_size;
 	u32 i_generation;
+	void *i_private;
 };
 
 struct file {
@@ -103,6 +136,15 @@ struct fdtable {
 
 struct files_struct {
 	struct fdtable *fdt;
+};
+
+/* include/linux/pid.h */
+struct upid {
+	int nr;
+};
+
+struct pid {
+	struct upid numbers[1];
 };
 
 /* include/linux/maple_tree.h, include/linux/mm_types.h */

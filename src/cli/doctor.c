@@ -24,18 +24,16 @@
 #include "cli/doctor_python.h"
 #include "cli/launch.h"
 #include "cli/message.h"
-#include "handle_kinds.h"
 #include "load/features.h"
 
 #define EXIT_OK      0
 #define EXIT_MISSING 1
 
-/* Makers that every kernel has: with CONFIG_FTRACE_SYSCALLS their tracepoints are there, without it none is.
- */
-static const enum handle_origin required_makers[] = {HANDLE_ORIGIN_OPENAT, HANDLE_ORIGIN_MMAP};
-
-/* Besides the makers, which the table of handle kinds lists: what releases, and what ends. */
-static const struct feature_tracepoint releasers[] = {
+/* What every kernel has is required: with CONFIG_FTRACE_SYSCALLS its tracepoints are there, without it none
+ * is. */
+static const struct feature_tracepoint followed_calls[] = {
+        {.name = "sys_exit_mmap", .required = true},
+        {.name = "sys_exit_mremap", .required = true},
         {.name = "sys_enter_close", .required = true},
         {.name = "sys_enter_munmap", .required = true},
         {.name = "sys_exit_munmap", .required = true},
@@ -43,14 +41,11 @@ static const struct feature_tracepoint releasers[] = {
         {.name = "sys_enter_exit_group", .required = true},
         {.name = "sys_enter_close_range"},
         {.name = "sys_exit_close_range"},
+#define FD_CALL(call, origin, gives) {.name = "sys_exit_" #call},
+#include "fd_calls.def"
 };
 
-#define RELEASER_COUNT (sizeof(releasers) / sizeof(releasers[0]))
-
-static const char *const maker_tracepoints[HANDLE_ORIGIN_COUNT] = {
-#define HANDLE_ORIGIN(id, kind, name, type) [HANDLE_ORIGIN_##id] = "sys_exit_" name,
-#include "handle_kinds.def"
-};
+#define FOLLOWED_CALL_COUNT (sizeof(followed_calls) / sizeof(followed_calls[0]))
 
 static const char help[] =
         "usage: leftopen doctor\n"
@@ -68,25 +63,6 @@ static const char help[] =
         "  leftopen doctor                      what can be done as yourself: less\n"
         "  sudo leftopen doctor | grep missing  only what is not there\n"
         "  sudo env \"PATH=$PATH\" leftopen doctor   with the CPythons on your own PATH\n";
-
-/* Fills `ret_tracepoints`, which has room for all; @return how many */
-static size_t list_tracepoints(struct feature_tracepoint *ret_tracepoints)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < RELEASER_COUNT; i++)
-		ret_tracepoints[count++] = releasers[i];
-	for (int origin = 0; origin < HANDLE_ORIGIN_COUNT; origin++) {
-		if (origin == HANDLE_ORIGIN_UNSEEN || origin == HANDLE_ORIGIN_INHERITED) /* no system calls */
-			continue;
-		ret_tracepoints[count] = (struct feature_tracepoint){.name = maker_tracepoints[origin]};
-		for (size_t i = 0; i < sizeof(required_makers) / sizeof(required_makers[0]); i++)
-			if (required_makers[i] == (enum handle_origin)origin)
-				ret_tracepoints[count].required = true;
-		count++;
-	}
-	return count;
-}
 
 static void print_feature(const struct feature *feature, const struct feature_result *result)
 {
@@ -220,20 +196,20 @@ static int parse_options(int argc, char **argv)
 
 int doctor_main(int argc, char **argv)
 {
-	struct feature_tracepoint tracepoints[RELEASER_COUNT + HANDLE_ORIGIN_COUNT];
+	struct feature_tracepoint tracepoints[FOLLOWED_CALL_COUNT];
 	struct feature_results results;
 	struct utsname system;
 	int status = parse_options(argc, argv);
 
 	if (status >= 0)
 		return status;
-	size_t count = list_tracepoints(tracepoints);
-	features_probe(tracepoints, count, &results);
+	memcpy(tracepoints, followed_calls, sizeof(tracepoints));
+	features_probe(tracepoints, FOLLOWED_CALL_COUNT, &results);
 
 	if (uname(&system) == 0)
 		printf("leftopen %s, Linux %s, %s, libbpf %u.%u\n", LEFTOPEN_VERSION, system.release,
 		       system.machine, libbpf_major_version(), libbpf_minor_version());
-	print_features(&results, tracepoints, count);
+	print_features(&results, tracepoints, FOLLOWED_CALL_COUNT);
 	print_machine();
 	print_pythons();
 	print_verdict(&results);

@@ -56,13 +56,9 @@ static uint64_t clock_ns(clockid_t clock)
 static int hint_runtime(struct session *session, const struct event_file *event,
                         const struct known_file *known)
 {
-	uint64_t runtime;
+	uint64_t runtime = known_file_runtime(known, event->cause, event->address, event->file_offset);
 
-	if (event->cause == FILE_EXECED)
-		runtime = event->address - known->executable_vaddr + known->runtime_vaddr;
-	else if (event->file_offset == (known->executable_offset & ~4095ULL))
-		runtime = event->address - (known->executable_vaddr & ~4095ULL) + known->runtime_vaddr;
-	else
+	if (!runtime)
 		return 0;
 	return loader_hint_python(session->loader, event->header.process_id, event->header.process_start_ns,
 	                          runtime, known->python_minor);
@@ -74,24 +70,29 @@ static int learn_executable(struct session *session, const struct event_file *ev
 	uint32_t minor;
 	int fd, error;
 
+	/* Several processes can have mapped it before it was learnt. */
+	if (loader_file_is_learnt(session->loader, &event->key, &known))
+		return known.python_minor ? hint_runtime(session, event, &known) : 0;
 	/* Gone already, or not to be read: it stays unknown. */
 	if (mapped_files_fd(session->files, &event->key, &fd))
 		return 0;
-	if (session->marks_later) {
-		error = loader_forget_file(session->loader, &event->key);
-	} else {
+	if (!session->marks_later) {
 		error = marks_attach(session->loader, fd, NULL);
-		/* Marks that cannot be attached leave a process to the marks that every process has. */
-		if (error != -ENOMEM)
-			error = 0;
+		if (error == -ENOMEM)
+			return error;
+		/* Its processes are left to the marks that every process has. */
+		if (error && error != -ENOEXEC)
+			session->not_kept++;
 	}
-	if (error)
-		return error;
 	if (!python_layout_probe(fd, &known, &minor)) {
 		error = loader_know_file(session->loader, &event->key, &known);
-		return error ? error : hint_runtime(session, event, &known);
+		if (!error)
+			error = hint_runtime(session, event, &known);
+		if (error)
+			return error;
 	}
-	return 0;
+	return session->marks_later ? loader_forget_file(session->loader, &event->key)
+	                            : loader_file_learnt(session->loader, &event->key);
 }
 
 static int take_file(struct session *session, const struct event_file *event)

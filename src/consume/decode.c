@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,27 +184,39 @@ const struct event_header *decode_event(const void *data, size_t bytes)
 	return header;
 }
 
+/* @return where the outermost of the names begins */
+static size_t outermost_name(const char *names, size_t end)
+{
+	size_t start = end - 1;
+
+	while (start > 0 && names[start - 1])
+		start--;
+	return start;
+}
+
 char *decode_path(const struct event_path *path, const char *names)
 {
-	static const char cut[] = "...";
+	static const char longest[] = "[detached ]/";
 	size_t end = path->bytes, at = 0;
-	char *text = malloc(sizeof(cut) + path->bytes + 1);
+	size_t room = sizeof(longest) + path->bytes + 1;
+	char *text = malloc(room);
 
 	if (!text)
 		return NULL;
 	if (path->state == PATH_TRUNCATED) {
-		memcpy(text, cut, sizeof(cut) - 1);
-		at = sizeof(cut) - 1;
+		at = (size_t)snprintf(text, room, "...");
 	} else if (path->state == PATH_COMPLETE && !end) {
 		text[at++] = '/';
+	} else if (path->state == PATH_DETACHED && end) {
+		size_t start = outermost_name(names, end);
+
+		at = (size_t)snprintf(text, room, "[detached %s]%s", names + start, start ? "" : "/");
+		end = start;
 	}
 	/* Innermost first: the last name is the outermost. */
 	while (end > 0) {
-		size_t start = end - 1, length;
+		size_t start = outermost_name(names, end), length = end - 1 - start;
 
-		while (start > 0 && names[start - 1])
-			start--;
-		length = end - 1 - start;
 		if (path->state != PATH_BARE)
 			text[at++] = '/';
 		memcpy(text + at, names + start, length);

@@ -21,8 +21,9 @@ const struct event_header *decode_event(const void *data, size_t bytes);
  * A path of its names, as the kernel walked them.
  * @param path of a validated event
  * @param names the event's names
- * @return "/a/b", a single name that has no folder ("[eventpoll]", "memfd:x"), or ".../b" where the outermost
- *	names are missing; for free(); NULL: out of memory
+ * @return "/a/b", a single name that has no folder ("[eventpoll]", "memfd:x"), ".../b" where the outermost
+ *	names are missing, "[detached tmpfs]/a/b" in a mount that hangs nowhere; for free(); NULL: out of
+ *	memory
  */
 char *decode_path(const struct event_path *path, const char *names);
 

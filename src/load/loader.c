@@ -331,6 +331,27 @@ int loader_know_file(struct loader *loader, const struct file_key *key, const st
 	return 0;
 }
 
+int loader_file_learnt(struct loader *loader, const struct file_key *key)
+{
+	uint8_t sent = FILE_SENT_LEARNT;
+
+	if (bpf_map_update_elem(bpf_map__fd(loader->skeleton->maps.files_sent), key, &sent, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+bool loader_file_is_learnt(const struct loader *loader, const struct file_key *key,
+                           struct known_file *ret_known)
+{
+	uint8_t sent;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(loader->skeleton->maps.files_sent), key, &sent) ||
+	    sent != FILE_SENT_LEARNT)
+		return false;
+	(void)bpf_map_lookup_elem(bpf_map__fd(loader->skeleton->maps.known_files), key, ret_known);
+	return true;
+}
+
 int loader_forget_file(struct loader *loader, const struct file_key *key)
 {
 	if (bpf_map_delete_elem(bpf_map__fd(loader->skeleton->maps.files_sent), key) && errno != ENOENT)

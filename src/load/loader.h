@@ -83,6 +83,17 @@ int loader_unfollow(struct loader *loader, uint32_t process_id);
 /** Says what a file holds, so that the programs know it when it is mapped. @return 0, or -errno of bpf(2) */
 int loader_know_file(struct loader *loader, const struct file_key *key, const struct known_file *known);
 
+/** Makes the programs tell no more of a file that is mapped to be run: until then they tell each time.
+ * @return 0, or -errno of bpf(2) */
+int loader_file_learnt(struct loader *loader, const struct file_key *key);
+
+/**
+ * @param ret_known filled in with what loader_know_file() said of the file, if it did
+ * @return whether loader_file_learnt() was said of the file
+ */
+bool loader_file_is_learnt(const struct loader *loader, const struct file_key *key,
+                           struct known_file *ret_known);
+
 /** Makes the programs tell of a file again when it is mapped next. @return 0, or -errno of bpf(2) */
 int loader_forget_file(struct loader *loader, const struct file_key *key);
 

@@ -131,12 +131,22 @@ static bool settle_provisional(struct model *model, struct fd_table *table, cons
 	return false;
 }
 
+/* Nobody closes a standard stream: what is put there, or put back, is in the place of what the process began
+ * with. A file that is opened while the number is free is the program's own. Only of a copied descriptor is
+ * the file known to be the one that was there: another may have got its memory. */
+static bool is_redirection(const struct fd_table *table, const struct event_fd_made *event)
+{
+	if (event->fd >= POINTS_STANDARD || kinds_type_of_origin(event->origin) != HANDLE_TYPE_SAME)
+		return false;
+	return event->origin == HANDLE_ORIGIN_DUP2 || event->origin == HANDLE_ORIGIN_DUP3 ||
+	       table->standard[event->fd] == event->file;
+}
+
 static int apply_fd_made(struct model *model, struct process *process, const struct event_fd_made *event)
 {
 	struct fd_table *table;
 	struct handle *handle;
 	struct maker maker;
-	bool restored;
 	int error = process_table(model, process, event->table, &table);
 
 	if (error)
@@ -148,11 +158,7 @@ static int apply_fd_made(struct model *model, struct process *process, const str
 	handle = points_handle_new(&maker, event->file, event->inode, event->mode);
 	if (!handle)
 		return -ENOMEM;
-	/* Standard streams that were put aside and are put back are what the process began with. Only of a
-	 * copied descriptor is the file known to be that one: another may have got its memory. */
-	restored = event->fd < POINTS_STANDARD && table->standard[event->fd] == event->file &&
-	           kinds_type_of_origin(event->origin) == HANDLE_TYPE_SAME;
-	error = points_put(model, table, event->fd, handle, restored);
+	error = points_put(model, table, event->fd, handle, is_redirection(table, event));
 	return error == -ENOSPC ? 0 : error;
 }
 
@@ -175,6 +181,18 @@ static int apply_fd_range_closed(struct model *model, struct process *process,
 	if (!error)
 		points_release_range(model, table, event->first, event->last);
 	return error;
+}
+
+/* A maker that did not tell (a copy of what was received, an open of /proc/self/fd/N) gave its type by the
+ * inode's mode, which calls too much a file. */
+static void set_type(struct handle *handle, enum handle_type type)
+{
+	if (type == HANDLE_TYPE_OTHER_FD ||
+	    (handle->maker.type != HANDLE_TYPE_OTHER_FD && handle->maker.type != HANDLE_TYPE_FILE))
+		return;
+	handle->maker.type = type;
+	if (handle->left_open)
+		handle->left_open->maker.type = type;
 }
 
 /* What a number refers to at the mark; one that nobody was seen to make is learnt here. */
@@ -214,12 +232,7 @@ static int apply_fd_target(struct model *model, struct process *process, const s
 	handle->target = targets_describe(event);
 	if (!handle->target)
 		return -ENOMEM;
-	/* Its maker did not tell. */
-	if (handle->maker.type == HANDLE_TYPE_OTHER_FD && event->path.state == PATH_BARE) {
-		handle->maker.type = kinds_type_of_bare_name(handle->target);
-		if (handle->left_open)
-			handle->left_open->maker.type = handle->maker.type;
-	}
+	set_type(handle, targets_type(event));
 	return 0;
 }
 

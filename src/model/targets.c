@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "consume/decode.h"
+#include "model/kinds.h"
 
 /* include/net/tcp_states.h */
 #define TCP_STATE_LISTEN 10
@@ -66,11 +68,50 @@ static char *describe_socket(const struct event_socket *socket)
 	return strdup("socket");
 }
 
+static __attribute__((format(printf, 1, 2))) char *print(const char *format, ...)
+{
+	va_list arguments;
+	char *text = NULL;
+	int length;
+
+	va_start(arguments, format);
+	length = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	return length < 0 ? NULL : text;
+}
+
 char *targets_describe(const struct event_fd_target *event)
 {
-	if (S_ISSOCK(event->mode))
+	char *text;
+
+	/* A pipe, a socket or a namespace that is opened by its name is what it is by its path. */
+	bool bare = event->path.state == PATH_BARE;
+
+	if (event->pidfd_process_id)
+		return print("pidfd of %u", event->pidfd_process_id);
+	if (bare && S_ISSOCK(event->mode))
 		return describe_socket(&event->socket);
-	if (S_ISFIFO(event->mode) && event->path.state == PATH_BARE)
+	if (bare && S_ISFIFO(event->mode))
 		return strdup("pipe");
-	return decode_path(&event->path, event->names);
+	if (bare && event->filesystem == FILESYSTEM_PIDFS)
+		return strdup("[pidfd]");
+	text = decode_path(&event->path, event->names);
+	if (text && bare && event->filesystem == FILESYSTEM_NSFS) {
+		char *name = text;
+
+		text = print("%s namespace", name);
+		free(name);
+	}
+	return text;
+}
+
+enum handle_type targets_type(const struct event_fd_target *event)
+{
+	if (event->pidfd_process_id || event->filesystem == FILESYSTEM_PIDFS)
+		return HANDLE_TYPE_PIDFD;
+	if (event->filesystem == FILESYSTEM_MQUEUE && S_ISREG(event->mode))
+		return HANDLE_TYPE_MQUEUE;
+	/* One name, ended by its NUL. */
+	return event->path.state == PATH_BARE && event->path.bytes ? kinds_type_of_bare_name(event->names)
+	                                                           : HANDLE_TYPE_OTHER_FD;
 }

@@ -12,42 +12,16 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "scenario.h"
+#include "makers.h"
 
-#define LEAVES __attribute__((noinline)) static void
-
-/* The compiler must not end a maker in a jump: its frame would be gone. */
-#define KEEP_FRAME() __asm__ volatile("")
-
-static const char *folder;
 static int listener, copied;
 static struct sockaddr_un address;
-
-static void made(const char *maker, const char *origin, const char *type, int first, int second)
-{
-	MUST(first >= 0);
-	truth_begin_line(maker);
-	truth_add(&truth_line, ", \"origin\": \"%s\", \"type\": \"%s\", \"numbers\": [%d", origin, type,
-	          first);
-	if (second >= 0)
-		truth_add(&truth_line, ", %d", second);
-	truth_add(&truth_line, "]");
-	truth_write();
-}
-
-static const char *path(const char *name)
-{
-	static char text[512];
-
-	(void)snprintf(text, sizeof(text), "%s/%s", folder, name);
-	return text;
-}
 
 LEAVES leave_open(void)
 {
 	long fd = KERNEL_CALL4(SYS_open, path("open"), O_RDWR | O_CREAT, 0600, 0);
 
-	made(__func__, "open", "file", (int)fd, -1);
+	made_one(__func__, "open", "file", fd);
 	KEEP_FRAME();
 }
 
@@ -55,7 +29,7 @@ LEAVES leave_openat(void)
 {
 	long fd = KERNEL_CALL4(SYS_openat, AT_FDCWD, path("openat"), O_RDWR | O_CREAT, 0600);
 
-	made(__func__, "openat", "file", (int)fd, -1);
+	made_one(__func__, "openat", "file", fd);
 	KEEP_FRAME();
 }
 
@@ -64,7 +38,7 @@ LEAVES leave_openat2(void)
 	struct open_how how = {.flags = O_RDWR | O_CREAT, .mode = 0600};
 	long fd = KERNEL_CALL4(SYS_openat2, AT_FDCWD, path("openat2"), &how, sizeof(how));
 
-	made(__func__, "openat2", "file", (int)fd, -1);
+	made_one(__func__, "openat2", "file", fd);
 	KEEP_FRAME();
 }
 
@@ -72,7 +46,7 @@ LEAVES leave_creat(void)
 {
 	long fd = KERNEL_CALL4(SYS_creat, path("creat"), 0600, 0, 0);
 
-	made(__func__, "creat", "file", (int)fd, -1);
+	made_one(__func__, "creat", "file", fd);
 	KEEP_FRAME();
 }
 
@@ -80,7 +54,7 @@ LEAVES leave_dup(void)
 {
 	long fd = KERNEL_CALL4(SYS_dup, copied, 0, 0, 0);
 
-	made(__func__, "dup", "eventfd", (int)fd, -1);
+	made_one(__func__, "dup", "eventfd", fd);
 	KEEP_FRAME();
 }
 
@@ -88,7 +62,7 @@ LEAVES leave_dup2(void)
 {
 	long fd = KERNEL_CALL4(SYS_dup2, copied, 101, 0, 0);
 
-	made(__func__, "dup2", "eventfd", (int)fd, -1);
+	made_one(__func__, "dup2", "eventfd", fd);
 	KEEP_FRAME();
 }
 
@@ -96,7 +70,7 @@ LEAVES leave_dup3(void)
 {
 	long fd = KERNEL_CALL4(SYS_dup3, copied, 102, O_CLOEXEC, 0);
 
-	made(__func__, "dup3", "eventfd", (int)fd, -1);
+	made_one(__func__, "dup3", "eventfd", fd);
 	KEEP_FRAME();
 }
 
@@ -104,7 +78,7 @@ LEAVES leave_fcntl_dupfd(void)
 {
 	long fd = KERNEL_CALL4(SYS_fcntl, copied, F_DUPFD, 110, 0);
 
-	made(__func__, "fcntl", "eventfd", (int)fd, -1);
+	made_one(__func__, "fcntl", "eventfd", fd);
 	KEEP_FRAME();
 }
 
@@ -112,7 +86,7 @@ LEAVES leave_fcntl_dupfd_cloexec(void)
 {
 	long fd = KERNEL_CALL4(SYS_fcntl, copied, F_DUPFD_CLOEXEC, 120, 0);
 
-	made(__func__, "fcntl", "eventfd", (int)fd, -1);
+	made_one(__func__, "fcntl", "eventfd", fd);
 	KEEP_FRAME();
 }
 
@@ -120,7 +94,7 @@ LEAVES leave_socket(void)
 {
 	long fd = KERNEL_CALL4(SYS_socket, AF_INET, SOCK_DGRAM, 0, 0);
 
-	made(__func__, "socket", "socket", (int)fd, -1);
+	made_one(__func__, "socket", "socket", fd);
 	KEEP_FRAME();
 }
 
@@ -129,7 +103,7 @@ LEAVES leave_socketpair(void)
 	int pair[2];
 
 	MUST(!KERNEL_CALL4(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, pair));
-	made(__func__, "socketpair", "socket", pair[0], pair[1]);
+	made_many(__func__, "socketpair", "socket", pair, 2);
 	KEEP_FRAME();
 }
 
@@ -147,7 +121,7 @@ LEAVES leave_accept(void)
 
 	knock();
 	fd = KERNEL_CALL4(SYS_accept, listener, NULL, NULL, 0);
-	made(__func__, "accept", "socket", (int)fd, -1);
+	made_one(__func__, "accept", "socket", fd);
 	KEEP_FRAME();
 }
 
@@ -157,7 +131,7 @@ LEAVES leave_accept4(void)
 
 	knock();
 	fd = KERNEL_CALL4(SYS_accept4, listener, NULL, NULL, SOCK_CLOEXEC);
-	made(__func__, "accept4", "socket", (int)fd, -1);
+	made_one(__func__, "accept4", "socket", fd);
 	KEEP_FRAME();
 }
 
@@ -166,7 +140,7 @@ LEAVES leave_pipe(void)
 	int pair[2];
 
 	MUST(!KERNEL_CALL4(SYS_pipe, pair, 0, 0, 0));
-	made(__func__, "pipe", "pipe", pair[0], pair[1]);
+	made_many(__func__, "pipe", "pipe", pair, 2);
 	KEEP_FRAME();
 }
 
@@ -175,7 +149,7 @@ LEAVES leave_pipe2(void)
 	int pair[2];
 
 	MUST(!KERNEL_CALL4(SYS_pipe2, pair, O_CLOEXEC, 0, 0));
-	made(__func__, "pipe2", "pipe", pair[0], pair[1]);
+	made_many(__func__, "pipe2", "pipe", pair, 2);
 	KEEP_FRAME();
 }
 
@@ -183,7 +157,7 @@ LEAVES leave_eventfd(void)
 {
 	long fd = KERNEL_CALL4(SYS_eventfd, 0, 0, 0, 0);
 
-	made(__func__, "eventfd", "eventfd", (int)fd, -1);
+	made_one(__func__, "eventfd", "eventfd", fd);
 	KEEP_FRAME();
 }
 
@@ -191,7 +165,7 @@ LEAVES leave_eventfd2(void)
 {
 	long fd = KERNEL_CALL4(SYS_eventfd2, 0, O_CLOEXEC, 0, 0);
 
-	made(__func__, "eventfd2", "eventfd", (int)fd, -1);
+	made_one(__func__, "eventfd2", "eventfd", fd);
 	KEEP_FRAME();
 }
 
@@ -199,7 +173,7 @@ LEAVES leave_epoll_create(void)
 {
 	long fd = KERNEL_CALL4(SYS_epoll_create, 1, 0, 0, 0);
 
-	made(__func__, "epoll_create", "epoll", (int)fd, -1);
+	made_one(__func__, "epoll_create", "epoll", fd);
 	KEEP_FRAME();
 }
 
@@ -207,7 +181,7 @@ LEAVES leave_epoll_create1(void)
 {
 	long fd = KERNEL_CALL4(SYS_epoll_create1, EPOLL_CLOEXEC, 0, 0, 0);
 
-	made(__func__, "epoll_create1", "epoll", (int)fd, -1);
+	made_one(__func__, "epoll_create1", "epoll", fd);
 	KEEP_FRAME();
 }
 
@@ -215,7 +189,7 @@ LEAVES leave_memfd_create(void)
 {
 	long fd = KERNEL_CALL4(SYS_memfd_create, "kept", 0, 0, 0);
 
-	made(__func__, "memfd_create", "memfd", (int)fd, -1);
+	made_one(__func__, "memfd_create", "memfd", fd);
 	KEEP_FRAME();
 }
 
