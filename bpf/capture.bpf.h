@@ -34,7 +34,7 @@ static long capture_send_number(u32 index, struct capture_scratch **pending)
 	event->inode = inode.number;
 	event->mode = inode.mode;
 	event->file = (u64)file;
-	send_handle_event(event, sizeof(*event));
+	send_fd_event(event, sizeof(*event), 1ULL << (event->fd & 63));
 	event->file = 0;
 	return 0;
 }
@@ -54,11 +54,11 @@ static __always_inline void capture_send(struct capture_scratch *scratch, u64 st
 		break;
 	case EVENT_MAP_MADE:
 		pending->map.stack = stack;
-		send_handle_event(&pending->map, sizeof(pending->map));
+		send_map_event(&pending->map, sizeof(pending->map));
 		break;
 	case EVENT_MAP_MOVED:
 		pending->moved.stack = stack;
-		send_handle_event(&pending->moved, sizeof(pending->moved));
+		send_map_event(&pending->moved, sizeof(pending->moved));
 		break;
 	}
 }

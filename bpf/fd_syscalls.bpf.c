@@ -149,7 +149,7 @@ int enter_close(struct trace_event_raw_sys_enter *ctx)
 	fill_untimed_header(&event.header, EVENT_FD_CLOSED, sizeof(event), process->start_ns);
 	event.table = (u64)files;
 	event.fd = (s32)ctx->args[0];
-	send_handle_event(&event, sizeof(event));
+	send_fd_event(&event, sizeof(event), 1ULL << (event.fd & 63));
 	return 0;
 }
 
@@ -168,7 +168,7 @@ int enter_close_range(struct trace_event_raw_sys_enter *ctx)
 	event.table = (u64)bpf_get_current_task_btf()->files;
 	event.first = first;
 	event.last = last;
-	send_handle_event(&event, sizeof(event));
+	send_fd_event(&event, sizeof(event), ~0ULL);
 	return 0;
 }
 

@@ -61,6 +61,14 @@ static __always_inline void note_runtime(struct followed_process *process, const
 static __always_inline void note_file(struct followed_process *process, struct event_map_made *event,
                                       struct file *file, u32 protection)
 {
+	struct file_use use = {
+	        .start_ns = process->start_ns,
+	        .cause = FILE_MAPPED,
+	        .executable = !!(protection & PROT_EXEC),
+	        .address = event->address,
+	        .length_bytes = event->length_bytes,
+	        .file_offset = event->file_offset,
+	};
 	struct known_file *known;
 
 	compat_file_key(file, &event->key);
@@ -73,8 +81,7 @@ static __always_inline void note_file(struct followed_process *process, struct e
 		if (known)
 			note_runtime(process, known, event->address, event->file_offset);
 	}
-	file_send_once(process->start_ns, file, &event->key, FILE_MAPPED, !!(protection & PROT_EXEC),
-	               event->address, event->length_bytes, event->file_offset);
+	file_send_once(file, &event->key, &use);
 }
 
 SEC("tracepoint/syscalls/sys_exit_mmap")
@@ -137,7 +144,7 @@ static __always_inline void send_range(struct followed_process *process, u16 typ
 	event.space = (u64)bpf_get_current_task_btf()->mm;
 	event.address = address;
 	event.length_bytes = whole_pages(length_bytes);
-	send_handle_event(&event, sizeof(event));
+	send_map_event(&event, sizeof(event));
 }
 
 SEC("tracepoint/syscalls/sys_enter_munmap")

@@ -17,6 +17,9 @@ extern const volatile __u32 config_ring_bytes;
 extern const volatile __u64 config_huge_page_bytes; /* the machine's default size */
 /* Set while running: programs stay attached for seconds after the daemon has finished, doing nothing. */
 extern __u32 switched_on;
+/* Whom a survey adds to what is followed: enum survey_follows. */
+extern __u32 survey_follows;
+extern __u32 own_process_id; /* never followed by a survey */
 /* Bumped by the daemon after it wrote to python_hints. */
 extern __u32 python_hints_version;
 extern __u64 losses[LOSS_COUNT];
@@ -244,11 +247,6 @@ static __always_inline int send_bulk_event(void *event, u32 bytes, enum loss_cau
 	return 0;
 }
 
-static __always_inline int send_handle_event(void *event, u32 bytes)
-{
-	return send_bulk_event(event, bytes, LOSS_RING_FULL_HANDLES);
-}
-
 static __always_inline int send_process_event(void *event, u32 bytes, enum loss_cause cause)
 {
 	u64 waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
@@ -328,6 +326,31 @@ static __always_inline struct followed_process *followed_current(void)
 		return NULL;
 	process_id = bpf_get_current_task_btf()->tgid;
 	return bpf_map_lookup_elem(&followed, &process_id);
+}
+
+/* What is lost of a process is told with its next survey: of descriptors, by the number's lowest six bits. */
+static __always_inline int send_fd_event(void *event, u32 bytes, u64 fd_bits)
+{
+	struct followed_process *process;
+
+	if (!send_bulk_event(event, bytes, LOSS_RING_FULL_HANDLES))
+		return 0;
+	process = followed_current();
+	if (process)
+		__sync_fetch_and_or(&process->lost_fds, fd_bits);
+	return -1;
+}
+
+static __always_inline int send_map_event(void *event, u32 bytes)
+{
+	struct followed_process *process;
+
+	if (!send_bulk_event(event, bytes, LOSS_RING_FULL_HANDLES))
+		return 0;
+	process = followed_current();
+	if (process)
+		process->lost_maps = 1;
+	return -1;
 }
 
 static __always_inline struct walk_scratch *walk_scratch_borrow(void)

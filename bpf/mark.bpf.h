@@ -9,7 +9,6 @@
 #include "core_compat.bpf.h"
 #include "path.bpf.h"
 
-#define RLIMIT_NOFILE 7
 /* Chosen by: a report shows 20 samples of each group; about a microsecond each at the exit of a process. */
 #define MARK_TARGETS_MAX 4096
 /* include/uapi/linux/stat.h, include/linux/socket.h */

@@ -95,12 +95,22 @@ static __always_inline u32 path_read(struct file *file, char *names, bool tell_d
 	return walk.bytes;
 }
 
+/* Who uses a file, and how. */
+struct file_use {
+	u64 start_ns;   /* of the process */
+	u32 process_id; /* 0: the current one */
+	u32 cause;      /* enum file_cause */
+	u32 executable; /* whether the mapping may be run, so that it may be a runtime */
+	u32 reserved;
+	u64 address;
+	u64 length_bytes;
+	u64 file_offset;
+};
+
 /* Sends a file's path once or, where it is now mapped to be run, until the daemon has learnt it.
- * @param executable whether the mapping may be run, so that it may be a runtime
  * @return 0: it is sent, now or before; -1: it could not be */
-static __always_inline int file_send_once(u64 start_ns, struct file *file, const struct file_key *key,
-                                          u32 cause, u32 executable, u64 address, u64 length_bytes,
-                                          u64 file_offset)
+static __always_inline int file_send_once(struct file *file, const struct file_key *key,
+                                          const struct file_use *use)
 {
 	u8 as = FILE_SENT, *sent;
 	struct walk_scratch *scratch;
@@ -108,22 +118,24 @@ static __always_inline int file_send_once(u64 start_ns, struct file *file, const
 	u32 bytes;
 
 	sent = bpf_map_lookup_elem(&files_sent, key);
-	if (sent && (*sent == FILE_SENT_LEARNT || !executable || cause == FILE_CALLED))
+	if (sent && (*sent == FILE_SENT_LEARNT || !use->executable || use->cause == FILE_CALLED))
 		return 0;
 	scratch = walk_scratch_borrow();
 	if (!scratch)
 		return -1;
 	scratch->file.key = *key;
-	scratch->file.cause = cause;
-	scratch->file.executable = executable;
-	scratch->file.address = address;
-	scratch->file.length_bytes = length_bytes;
-	scratch->file.file_offset = file_offset;
+	scratch->file.cause = use->cause;
+	scratch->file.executable = use->executable;
+	scratch->file.address = use->address;
+	scratch->file.length_bytes = use->length_bytes;
+	scratch->file.file_offset = use->file_offset;
 	scratch->file.file_size_bytes = BPF_CORE_READ(file, f_inode, i_size);
 	bytes = bounded_bytes(path_read(file, scratch->file.names, false, &scratch->file.path),
 	                      PATH_NAMES_BYTES) +
 	        offsetof(struct event_file, names);
-	fill_header(&scratch->file.header, EVENT_FILE, bytes, start_ns);
+	fill_header(&scratch->file.header, EVENT_FILE, bytes, use->start_ns);
+	if (use->process_id)
+		scratch->file.header.process_id = use->process_id;
 	error = bpf_ringbuf_output(&events, &scratch->file, bytes, BPF_RB_FORCE_WAKEUP) ? -1 : 0;
 	if (!error)
 		bpf_map_update_elem(&files_sent, key, &as, BPF_ANY);

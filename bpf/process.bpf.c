@@ -32,6 +32,8 @@ int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *chi
 	entry.marked = SHUTDOWN_NONE;
 	entry.made_after_mark = 0;
 	entry.exited = 0;
+	entry.lost_fds = 0;
+	entry.lost_maps = 0;
 	if (bpf_map_update_elem(&followed, &child_id, &entry, BPF_ANY)) {
 		count_loss(LOSS_PROCESS_MAP_FULL);
 		return 0;
@@ -58,6 +60,7 @@ static __always_inline void note_executable(struct followed_process *process, st
 {
 	struct file *file = BPF_CORE_READ(mm, exe_file);
 	u64 start_code = BPF_CORE_READ(mm, start_code);
+	struct file_use use = {.start_ns = process->start_ns, .cause = FILE_EXECED, .executable = 1};
 	struct known_file *known;
 
 	if (!file)
@@ -68,7 +71,8 @@ static __always_inline void note_executable(struct followed_process *process, st
 		process->python_minor = known->python_minor;
 		process->python_runtime = known_file_runtime(known, FILE_EXECED, start_code, 0);
 	}
-	file_send_once(process->start_ns, file, ret_key, FILE_EXECED, 1, start_code, 0, 0);
+	use.address = start_code;
+	file_send_once(file, ret_key, &use);
 }
 
 static __always_inline void send_arguments(struct followed_process *process, struct mm_struct *mm)

@@ -142,6 +142,7 @@ static __always_inline int native_find(struct capture_scratch *scratch, u64 addr
 {
 	struct native_position *found = &scratch->found;
 	struct task_struct *task = bpf_get_current_task_btf();
+	struct file_use use = {.start_ns = scratch->process_start_ns, .cause = FILE_CALLED, .executable = 1};
 	struct mapped_at at = {};
 	long error;
 
@@ -159,8 +160,10 @@ static __always_inline int native_find(struct capture_scratch *scratch, u64 addr
 	if (!error && found->is_code && at.file) {
 		found->position = address - at.start + (at.page_offset << UNWIND_PAGE_SHIFT);
 		compat_file_key(at.file, &found->file);
-		if (file_send_once(scratch->process_start_ns, at.file, &found->file, FILE_CALLED, 1, at.start,
-		                   at.end - at.start, at.page_offset << UNWIND_PAGE_SHIFT))
+		use.address = at.start;
+		use.length_bytes = at.end - at.start;
+		use.file_offset = at.page_offset << UNWIND_PAGE_SHIFT;
+		if (file_send_once(at.file, &found->file, &use))
 			return -1;
 	}
 	return error == -UNWIND_EBUSY ? -1 : 0;

@@ -51,6 +51,8 @@ enum event_type {
 	EVENT_PYTHON_CODE,
 	EVENT_FILE,
 	EVENT_TEST,
+	EVENT_PROCESS_FOUND,
+	EVENT_SPACE_RANGES,
 	EVENT_TYPE_COUNT
 };
 
@@ -162,7 +164,14 @@ struct event_fd_target {
 	char names[PATH_NAMES_BYTES];
 };
 
-enum table_cause { TABLE_FORKED = 0, TABLE_EXECED, TABLE_EXITED, TABLE_UNSHARED, TABLE_CAUSE_COUNT };
+enum table_cause {
+	TABLE_FORKED = 0,
+	TABLE_EXECED,
+	TABLE_EXITED,
+	TABLE_UNSHARED,
+	TABLE_SURVEYED,
+	TABLE_CAUSE_COUNT
+};
 
 struct table_entry {
 	__u64 file;
@@ -245,6 +254,59 @@ struct event_process_execed {
 	char comm[COMM_BYTES];
 };
 EVENT_ASSERT_SIZE(struct event_process_execed, 96);
+
+/* A survey came by a process. header.time_ns: when, before its tables were read. */
+struct event_process_found {
+	struct event_header header; /* the found process's own */
+	__u64 table;
+	__u64 space;
+	__u64 fd_limit;
+	__u64 lost_fds; /* bit n: since the last survey an event of a number with these lowest six bits was
+	                   lost */
+	struct file_key exe;
+	__u32 lost_maps; /* 1: an event of its mappings was lost */
+	__u32 parent_id;
+	__u32 vmas;
+	__u32 begins; /* 1: it is followed from now on */
+	char comm[COMM_BYTES];
+};
+EVENT_ASSERT_SIZE(struct event_process_found, 112);
+
+/* Chosen by: what is sent at once stays below a page. */
+#define SPACE_CHUNK_MAX 64
+
+/* What no mapping call made. */
+enum space_role {
+	SPACE_ROLE_NONE = 0,
+	SPACE_ROLE_STACK,
+	SPACE_ROLE_HEAP,
+	SPACE_ROLE_KERNEL,
+	SPACE_ROLE_COUNT
+};
+
+struct space_entry {
+	__u64 start;
+	__u64 end;
+	__u64 file_offset;
+	__u64 flags; /* VM_* */
+	struct file_key key;
+	__u16 mode;
+	__u16 role; /* enum space_role */
+	__u32 reserved;
+};
+EVENT_ASSERT_SIZE(struct space_entry, 56);
+
+/* What a space maps, in order of address, in chunks as event_table_numbers; header.process_id is one of its
+ * processes. */
+struct event_space_ranges {
+	struct event_header header;
+	__u64 space;
+	__u32 first;
+	__u32 last;
+	__u32 count;
+	__u32 reserved;
+	struct space_entry entries[SPACE_CHUNK_MAX];
+};
 
 struct event_process_arguments {
 	struct event_header header;
@@ -431,9 +493,15 @@ struct followed_process {
 	__u32 marked;            /* enum shutdown_mark: the first wins */
 	__u32 hints_version;     /* of the daemon's findings that were looked at */
 	__u32 made_after_mark;   /* 1: descriptors were, so that their targets are still to be read */
-	__u32 exited; /* 1: of several threads that end at once, one has told of the process's end */
+	__u32 exited;   /* 1: of several threads that end at once, one has told of the process's end */
+	__u64 lost_fds; /* see event_process_found */
+	__u32 lost_maps;
+	__u32 reserved;
 };
-EVENT_ASSERT_SIZE(struct followed_process, 40);
+EVENT_ASSERT_SIZE(struct followed_process, 56);
+
+/* Which processes that are not followed a survey makes followed. */
+enum survey_follows { SURVEY_FOLLOWS_NONE = 0, SURVEY_FOLLOWS_WANTED, SURVEY_FOLLOWS_ALL };
 
 /* Value of the map of hints, keyed by tgid: a runtime that the daemon found after the process had mapped it.
  */

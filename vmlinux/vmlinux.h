@@ -152,10 +152,18 @@ struct maple_tree {
 	void *ma_root;
 };
 
+struct mm_context {
+	void *vdso;
+};
+
 struct mm_struct {
 	struct maple_tree mm_mt;
 	int map_count;
 	unsigned long start_code;
+	unsigned long start_brk;
+	unsigned long brk;
+	unsigned long start_stack;
+	struct mm_context context;
 	unsigned long arg_start;
 	unsigned long arg_end;
 	struct file *exe_file;
@@ -180,6 +188,9 @@ struct vm_area_struct {
 };
 
 /* include/linux/sched/signal.h */
+/* include/uapi/asm-generic/resource.h */
+#define RLIMIT_NOFILE 7
+
 struct rlimit {
 	unsigned long rlim_cur;
 };
@@ -204,6 +215,7 @@ struct thread_info {
 /* include/linux/sched.h */
 struct task_struct {
 	struct thread_info thread_info;
+	unsigned int flags;
 	struct mm_struct *mm;
 	u64 self_exec_id;
 	int exit_code;
@@ -244,6 +256,24 @@ struct sock {
 struct socket {
 	short type;
 	struct sock *sk;
+};
+
+/* include/linux/bpf.h, kernel/bpf/task_iter.c: what the iterators hand over */
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+struct bpf_iter__task_vma {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	struct vm_area_struct *vma;
 };
 
 /* include/linux/trace_events.h: what the syscall tracepoints hand over */

@@ -1,0 +1,248 @@
+/*
+ * The kernel's own tables of processes that are running: the baseline of what is followed from now on, and
+ * what the model is compared with. Run by reading the iterators' descriptors; what they find goes into the
+ * same ring, so that its order with the events is defined. One survey runs at a time. Outputs:
+ * EVENT_PROCESS_FOUND, EVENT_TABLE_NUMBERS, EVENT_SPACE_RANGES, EVENT_FILE.
+ */
+#include "maps.bpf.h"
+#include <bpf/bpf_core_read.h>
+#include "core_compat.bpf.h"
+#include "path.bpf.h"
+#include "table.bpf.h"
+
+/* include/linux/sched.h */
+#define PF_KTHREAD 0x00200000
+/* include/linux/mm.h */
+#define VM_EXEC    4
+#define VM_PFNMAP  0x400
+#define VM_IO      0x4000
+#define PAGE_SHIFT 12
+
+/* The space that is being told of has lost a part. */
+__u32 survey_cut = 0;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct event_space_ranges);
+} survey_ranges __weak SEC(".maps");
+
+/* By tgid: whom to follow from now on, where it is not all. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u32);
+	__type(value, u8);
+} survey_wanted __weak SEC(".maps");
+
+/* A byte for each event that was sent: the reader asks for a few at a time, and empties the ring in between.
+ */
+static __always_inline void survey_pace(struct bpf_iter_meta *meta)
+{
+	u8 one = 0;
+
+	bpf_seq_write(meta->seq, &one, sizeof(one));
+}
+
+static __always_inline bool survey_wants(u32 process_id)
+{
+	if (process_id == own_process_id)
+		return false;
+	return survey_follows == SURVEY_FOLLOWS_ALL ||
+	       (survey_follows == SURVEY_FOLLOWS_WANTED && bpf_map_lookup_elem(&survey_wanted, &process_id));
+}
+
+/* What is told of a process comes before its own events: so it is followed after that.
+ * @return whether it is followed */
+static __always_inline bool survey_process(struct task_struct *task, struct task_struct *leader,
+                                           struct files_struct *files)
+{
+	u32 process_id = task->tgid;
+	struct followed_process *process = bpf_map_lookup_elem(&followed, &process_id);
+	struct followed_process entry = {.start_ns = leader->start_boottime};
+	struct event_process_found event = {};
+	struct mm_struct *mm = task->mm;
+	struct file *exe;
+
+	if (!process && !survey_wants(process_id))
+		return false;
+	fill_header(&event.header, EVENT_PROCESS_FOUND, sizeof(event),
+	            process ? process->start_ns : entry.start_ns);
+	event.header.process_id = process_id;
+	event.header.thread_id = task->pid;
+	event.table = (u64)files;
+	event.space = (u64)mm;
+	event.fd_limit = task->signal->rlim[RLIMIT_NOFILE].rlim_cur;
+	event.parent_id = task->real_parent->tgid;
+	event.vmas = mm->map_count;
+	event.begins = !process;
+	exe = BPF_CORE_READ(mm, exe_file);
+	if (exe)
+		compat_file_key(exe, &event.exe);
+	bpf_probe_read_kernel_str(event.comm, sizeof(event.comm), leader->comm);
+	if (process) {
+		event.lost_fds = __sync_lock_test_and_set(&process->lost_fds, 0);
+		event.lost_maps = __sync_lock_test_and_set(&process->lost_maps, 0);
+	}
+	if (send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES))
+		return false;
+	if (!process && bpf_map_update_elem(&followed, &process_id, &entry, BPF_NOEXIST)) {
+		count_loss(LOSS_PROCESS_MAP_FULL);
+		return false;
+	}
+	return true;
+}
+
+/* A table is told of once: by the leader, or by a thread that has its own or whose leader is gone. */
+SEC("iter/task")
+int survey_tables(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct task_struct *leader;
+	struct files_struct *files;
+	struct followed_process *process;
+	u32 process_id;
+
+	if (!task || task->flags & PF_KTHREAD || !task->mm)
+		return 0;
+	leader = task->group_leader;
+	files = task->files;
+	if (!files || (task->pid != task->tgid && files == leader->files))
+		return 0;
+	if (!survey_process(task, leader, files))
+		return 0;
+	process_id = task->tgid;
+	process = bpf_map_lookup_elem(&followed, &process_id);
+	if (process)
+		table_send_numbers(process, files, TABLE_SURVEYED, process_id, process->start_ns);
+	survey_pace(ctx->meta);
+	return 0;
+}
+
+static __always_inline void survey_send_ranges(struct event_space_ranges *event, u32 last)
+{
+	u32 count = event->count, bytes = offsetof(struct event_space_ranges, entries);
+
+	if (!event->space)
+		return;
+	if (count > SPACE_CHUNK_MAX)
+		count = SPACE_CHUNK_MAX;
+	bytes += count * sizeof(struct space_entry);
+	event->last = last;
+	event->header.size_bytes = bytes;
+	/* Ranges of which some are missing are no space: the rest is not sent either. */
+	if (!survey_cut && bytes <= sizeof(*event) &&
+	    send_process_event(event, bytes, LOSS_RING_FULL_PROCESSES))
+		survey_cut = 1;
+	event->first = 0;
+	event->count = 0;
+	if (last) {
+		event->space = 0;
+		survey_cut = 0;
+	}
+}
+
+/* A file that runs in the process may be a runtime. */
+static __always_inline void survey_file(struct followed_process *process, u32 process_id,
+                                        struct vm_area_struct *vma, struct file *file,
+                                        const struct file_key *key)
+{
+	struct file_use use = {
+	        .start_ns = process->start_ns,
+	        .process_id = process_id,
+	        .cause = FILE_MAPPED,
+	        .executable = 1,
+	        .address = vma->vm_start,
+	        .length_bytes = vma->vm_end - vma->vm_start,
+	        .file_offset = vma->vm_pgoff << PAGE_SHIFT,
+	};
+	struct known_file *known = bpf_map_lookup_elem(&known_files, key);
+	u64 runtime;
+
+	if (known && known->python_minor && !process->python_runtime) {
+		runtime = known_file_runtime(known, FILE_MAPPED, use.address, use.file_offset);
+		if (runtime) {
+			process->python_minor = known->python_minor;
+			process->python_runtime = runtime;
+		}
+	}
+	file_send_once(file, key, &use);
+}
+
+/* What no mapping call made, and what grows by itself. */
+static __always_inline u16 survey_role(struct mm_struct *mm, struct vm_area_struct *vma)
+{
+	u64 start = vma->vm_start, end = vma->vm_end, vdso = (u64)BPF_CORE_READ(mm, context.vdso);
+
+	if (BPF_CORE_READ(mm, start_stack) - start < end - start)
+		return SPACE_ROLE_STACK;
+	if (BPF_CORE_READ(mm, start_brk) < end && BPF_CORE_READ(mm, brk) > start)
+		return SPACE_ROLE_HEAP;
+	/* The vvar pages lie before the vdso. uprobes' page: kernel/events/uprobes.c, xol_add_vma. */
+	if (vdso - start < end - start || vma->vm_flags & (VM_PFNMAP | VM_IO))
+		return SPACE_ROLE_KERNEL;
+	return SPACE_ROLE_NONE;
+}
+
+SEC("iter/task_vma")
+int survey_ranges_of(struct bpf_iter__task_vma *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct vm_area_struct *vma = ctx->vma;
+	struct event_space_ranges *event;
+	struct followed_process *process;
+	struct space_entry *entry;
+	struct file *file = NULL;
+	u32 zero = 0, process_id, at;
+	u64 space;
+
+	event = bpf_map_lookup_elem(&survey_ranges, &zero);
+	if (!event)
+		return 0;
+	if (!task || !vma) {
+		survey_send_ranges(event, 1);
+		return 0;
+	}
+	process_id = task->tgid;
+	space = (u64)task->mm;
+	if (event->space && (event->space != space || event->header.process_id != process_id))
+		survey_send_ranges(event, 1);
+	process = bpf_map_lookup_elem(&followed, &process_id);
+	if (!process)
+		return 0;
+	if (!event->space) {
+		fill_header(&event->header, EVENT_SPACE_RANGES, 0, process->start_ns);
+		event->header.process_id = process_id;
+		event->space = space;
+		event->first = 1;
+		event->count = 0;
+	}
+	if (event->count >= SPACE_CHUNK_MAX) {
+		survey_send_ranges(event, 0);
+		survey_pace(ctx->meta);
+	}
+	at = event->count;
+	asm volatile("" : "+r"(at));
+	at &= SPACE_CHUNK_MAX - 1;
+	entry = &event->entries[at];
+	entry->start = vma->vm_start;
+	entry->end = vma->vm_end;
+	entry->file_offset = vma->vm_pgoff << PAGE_SHIFT;
+	entry->flags = vma->vm_flags;
+	entry->mode = 0;
+	entry->role = survey_role(task->mm, vma);
+	entry->key.inode = 0;
+	entry->key.device = 0;
+	entry->key.generation = 0;
+	bpf_core_read(&file, sizeof(file), &vma->vm_file);
+	if (file) {
+		compat_file_key(file, &entry->key);
+		entry->mode = BPF_CORE_READ(file, f_inode, i_mode);
+		if (entry->flags & VM_EXEC)
+			survey_file(process, process_id, vma, file, &entry->key);
+	}
+	event->count = at + 1;
+	return 0;
+}
