@@ -62,8 +62,11 @@ static __always_inline int take_numbers(struct received *received, u64 numbers, 
 	if (count > FD_NUMBERS_MAX - MESSAGE_FDS_MAX)
 		return -1;
 	bytes = bounded_bytes(bytes, MESSAGE_FDS_MAX * sizeof(s32));
-	if (!bpf_probe_read_user(received->scratch->pending.numbers + count, bytes, (void *)numbers))
-		received->count = count + bytes / sizeof(s32);
+	if (bpf_probe_read_user(received->scratch->pending.numbers + count, bytes, (void *)numbers)) {
+		count_loss(LOSS_NUMBERS);
+		return 0;
+	}
+	received->count = count + bytes / sizeof(s32);
 	return 0;
 }
 
@@ -74,13 +77,18 @@ static long message_step(u32 index, struct received *received)
 
 	if (index >= received->slot_count)
 		return 1;
-	if (bpf_probe_read_user(&message, sizeof(message), received->slots + index))
+	if (bpf_probe_read_user(&message, sizeof(message), received->slots + index)) {
+		count_loss(LOSS_NUMBERS);
 		return 1;
+	}
 	for (u32 i = 0; i < CONTROLS_MAX && message.control_bytes >= sizeof(control); i++) {
 		u64 step;
 
-		if (bpf_probe_read_user(&control, sizeof(control), (void *)message.control) ||
-		    control.bytes < sizeof(control) || control.bytes > message.control_bytes)
+		if (bpf_probe_read_user(&control, sizeof(control), (void *)message.control)) {
+			count_loss(LOSS_NUMBERS);
+			return 0;
+		}
+		if (control.bytes < sizeof(control) || control.bytes > message.control_bytes)
 			return 0;
 		if (control.level == SOL_SOCKET &&
 		    (control.type == SCM_RIGHTS || control.type == SCM_PIDFD) &&

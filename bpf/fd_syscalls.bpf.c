@@ -127,8 +127,11 @@ int fd_by_clone(struct trace_event_raw_sys_exit *ctx)
 	if (ctx->ret <= 0)
 		return 0;
 	if (fd_call_of(ctx)->gives == FD_GIVES_CLONE3 &&
-	    bpf_probe_read_user(&arguments, sizeof(arguments), (void *)registers->di))
+	    bpf_probe_read_user(&arguments, sizeof(arguments), (void *)registers->di)) {
+		if (followed_current())
+			count_loss(LOSS_NUMBERS);
 		return 0;
+	}
 	if (!(arguments.flags & CLONE_PIDFD))
 		return 0;
 	return fds_in_memory(ctx, (void *)arguments.pidfd, 1);

@@ -59,6 +59,7 @@ static long path_step(u32 index, struct path_walk *walk)
 /* Adds the type of a detached mount's filesystem as the outermost name. */
 static __always_inline void path_add_filesystem(struct path_walk *walk)
 {
+	struct mount *mount = walk->mount;
 	u32 at = walk->bytes;
 	long length;
 
@@ -67,7 +68,7 @@ static __always_inline void path_add_filesystem(struct path_walk *walk)
 	asm volatile("" : "+r"(at));
 	at &= PATH_NAMES_BYTES - 1;
 	length = bpf_probe_read_kernel_str(walk->names + at, PATH_NAME_MAX,
-	                                   BPF_CORE_READ(walk->mount, mnt.mnt_sb, s_type, name));
+	                                   BPF_CORE_READ(mount, mnt.mnt_sb, s_type, name));
 	if (length <= 0)
 		return;
 	walk->bytes = at + (u32)length;

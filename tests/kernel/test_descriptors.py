@@ -2,13 +2,10 @@
 
 import pytest
 
+import descriptors_case as case_of
 import leftopen
 import truth
-
-MAKERS = [
-    "open", "openat", "openat2", "creat", "dup", "dup2", "dup3", "fcntl_dupfd", "fcntl_dupfd_cloexec", "socket",
-    "socketpair", "accept", "accept4", "pipe", "pipe2", "eventfd", "eventfd2", "epoll_create", "epoll_create1",
-    "memfd_create"]
+from descriptors_case import MAKERS
 
 # What each case leaves, so that a workload that lost its way is noticed: numbers begin at 3.
 RELEASES = {
@@ -40,47 +37,28 @@ def followed(tmp_path_factory):
     return folder, truth.Truth(result.stdout), result.report
 
 
-def group_of_maker(report, maker):
-    """Return the only group whose stack begins in the maker's function."""
-    found = [group for group in report["groups"] if group["kind"] == "fd" and group["stack"] in report["stacks"]
-             and report["stacks"][group["stack"]]["frames"][0]["function"] == maker]
-    assert len(found) == 1, "%d groups of %s" % (len(found), maker)
-    return found[0]
-
-
 @pytest.mark.parametrize("maker", MAKERS)
 def test_each_maker_is_there_once(followed, maker):
     _, told, report = followed
-    line = told.line("leave_" + maker)
-    group = group_of_maker(report, "leave_" + maker)
-    assert (group["type"], group["origin"]) == (line["type"], line["origin"])
-    assert [sample["fd"] for sample in group["samples"]] == line["numbers"]
-    assert group["instances"] == 1
-    assert group["released"] == {"never": len(line["numbers"]), "at_shutdown": 0}
-    assert {sample["tid"] for sample in group["samples"]} == {line["pid"]}
+    case_of.assert_made_once(told, report, maker)
 
 
 @pytest.mark.parametrize("maker", MAKERS)
 def test_each_maker_is_a_finding_at_its_function(followed, maker):
     _, told, report = followed
-    found = [site for site in report["sites"] if site["location"]["function"] == "leave_" + maker]
-    assert [(site["verdict"], site["fds"]) for site in found] == [
-        ("left-open", len(told.line("leave_" + maker)["numbers"]))]
-    assert found[0]["location"]["file"].endswith("descriptors.c") and found[0]["location"]["line"] > 0
+    case_of.assert_finding_at_its_function(told, report, maker, "descriptors.c")
 
 
-def test_every_maker_of_the_table_is_tested(followed):
-    _, told, report = followed
-    with open(leftopen.SOURCE + "/include/handle_kinds.def", encoding="utf-8") as table:
-        rows = [line.split("(")[1].rstrip(")\n").split(", ") for line in table if line.startswith("HANDLE_ORIGIN(")]
-    origins = {name.strip('"') for _, kind, name, _ in rows if kind == "FD"} - {"unseen", "inherited"}
-    assert origins == {group["origin"] for group in truth.groups_of(report, "fd", told.pid("makers"))}
+def test_every_maker_of_the_table_is_tested():
+    cases = case_of.MAKERS + case_of.RARE_MAKERS + case_of.RECEIVED_MAKERS
+    calls = case_of.calls_of_the_table()
+    assert len(calls) > 40
+    assert [call for call in calls if case_of.CASES.get(call, call) not in cases] == []
 
 
 def test_targets(followed):
     folder, told, report = followed
-    targets = {maker: [sample["target"] for sample in group_of_maker(report, "leave_" + maker)["samples"]]
-               for maker in MAKERS}
+    targets = {maker: case_of.targets_of(report, maker) for maker in MAKERS}
     for maker in ("open", "openat", "openat2", "creat"):
         assert targets[maker] == [str(folder / maker)]
     for maker in ("dup", "dup2", "dup3", "fcntl_dupfd", "fcntl_dupfd_cloexec", "eventfd", "eventfd2"):
@@ -124,9 +102,4 @@ def test_what_is_left_keeps_its_maker(followed):
 
 def test_nothing_else_and_nothing_unseen(followed):
     _, told, report = followed
-    assert {line["label"] for line in told.tellers} == {"makers", *RELEASES}
-    assert len(report["processes"]) == len({line["pid"] for line in told.tellers})
-    assert sum(group["count"] for group in truth.groups_of(report, "fd")) == sum(
-        len(line["fds"]) for line in told.tellers)
-    assert report["completeness"]["reconciled"] == 0
-    assert report["completeness"]["drift"] == 0
+    case_of.assert_nothing_else(told, report, ["makers", *RELEASES])

@@ -1,6 +1,10 @@
 """What workloads tell of themselves (workloads/truth.h), and reports held against it."""
 
 import json
+import re
+
+# What readlink says of handles of which a report says more.
+READLINK_SAYS = {"socket": "socket", "pidfd": "[pidfd]"}
 
 
 class Truth:
@@ -44,8 +48,10 @@ def target_of_link(link):
     A deleted file is named without the remark; of nameless things the number of the inode is not shown.
     """
     link = link[:-len(" (deleted)")] if link.endswith(" (deleted)") else link
-    if link.startswith("/memfd:"):
+    if link.startswith("/memfd:") or link == "/secretmem":
         return link[1:]
+    if link.startswith("pidfd:["):
+        return "[pidfd]"
     if link.startswith("anon_inode:"):
         return link[len("anon_inode:"):]
     return link.split(":[")[0]
@@ -57,8 +63,9 @@ def left_open_descriptors(report, pid):
     for group in groups_of(report, "fd", pid):
         for sample in group["samples"]:
             assert sample["fd"] not in held, "number %d twice" % sample["fd"]
-            # What a socket is connected to is more than readlink tells.
-            held[sample["fd"]] = "socket" if group["type"] == "socket" else sample["target"]
+            target = re.sub(r"^\[detached [^]]*\]", "", sample["target"])
+            target = re.sub(r" namespace$", "", target)
+            held[sample["fd"]] = READLINK_SAYS.get(group["type"], target)
     return held
 
 

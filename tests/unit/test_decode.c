@@ -396,6 +396,10 @@ Test(decode, paths)
 	/* Names of no bytes, and of bytes that are no characters. */
 	check_path(PATH_COMPLETE, "\0\0", 3, "///");
 	check_path(PATH_COMPLETE, "\xff\n\033[31m\0a", 10, "/a/\xff\n\033[31m");
+	check_path(PATH_DETACHED, "tmpfs", 6, "[detached tmpfs]/");
+	check_path(PATH_DETACHED, "b\0a\0ext4", 9, "[detached ext4]/a/b");
+	check_path(PATH_DETACHED, "", 0, "");
+	check_path(PATH_DETACHED, "\0", 1, "[detached ]/");
 	/* More names in no folder than one: nothing that the kernel sends. */
 	check_path(PATH_BARE, "b\0a", 4, "ab");
 }

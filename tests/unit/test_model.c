@@ -75,6 +75,32 @@ Test(model, type_of_a_copy)
 	cr_assert_eq(handle_at(&command, 9)->maker.type, HANDLE_TYPE_PIPE, "a FIFO is a pipe");
 }
 
+/* What was received or opened by another name is what it refers to; what its maker told stays. */
+Test(model, type_by_target)
+{
+	static const struct {
+		enum handle_origin origin;
+		uint16_t mode;
+		const char *name;
+		enum handle_type type;
+	} cases[] = {
+	        {HANDLE_ORIGIN_RECVMSG, 0600, "[timerfd]", HANDLE_TYPE_TIMERFD},
+	        {HANDLE_ORIGIN_PIDFD_GETFD, 0600, "[eventfd]", HANDLE_TYPE_EVENTFD},
+	        {HANDLE_ORIGIN_RECVMMSG, S_IFSOCK, "memfd:no", HANDLE_TYPE_SOCKET},
+	        {HANDLE_ORIGIN_DUP, 0600, "bpf-map", HANDLE_TYPE_BPF},
+	        {HANDLE_ORIGIN_OPENAT, 0600, "memfd:again", HANDLE_TYPE_MEMFD},
+	        {HANDLE_ORIGIN_OPENAT, 0600, "tty", HANDLE_TYPE_FILE},
+	        {HANDLE_ORIGIN_EVENTFD2, 0600, "[timerfd]", HANDLE_TYPE_EVENTFD},
+	        {HANDLE_ORIGIN_RECVMSG, 0600, "[new]", HANDLE_TYPE_OTHER_FD},
+	};
+
+	for (int i = 0; i < (int)(sizeof(cases) / sizeof(cases[0])); i++) {
+		events_made(&world, &command, 10 + i, 100 + (uint64_t)i, cases[i].origin, -1, cases[i].mode);
+		events_target(&world, &command, 10 + i, 100 + (uint64_t)i, cases[i].mode, cases[i].name);
+		cr_assert_eq(handle_at(&command, 10 + i)->maker.type, cases[i].type, "%s", cases[i].name);
+	}
+}
+
 Test(model, close_range)
 {
 	for (int fd = 3; fd < 20; fd++)
