@@ -328,7 +328,7 @@ static __always_inline struct followed_process *followed_current(void)
 	return bpf_map_lookup_elem(&followed, &process_id);
 }
 
-/* What is lost of a process is told with its next survey: of descriptors, by the number's lowest six bits. */
+/* What is lost of a process is told with its next survey. */
 static __always_inline int send_fd_event(void *event, u32 bytes, u64 fd_bits)
 {
 	struct followed_process *process;
@@ -336,8 +336,10 @@ static __always_inline int send_fd_event(void *event, u32 bytes, u64 fd_bits)
 	if (!send_bulk_event(event, bytes, LOSS_RING_FULL_HANDLES))
 		return 0;
 	process = followed_current();
-	if (process)
+	if (process) {
+		process->lost_fds_ns = bpf_ktime_get_boot_ns();
 		__sync_fetch_and_or(&process->lost_fds, fd_bits);
+	}
 	return -1;
 }
 
@@ -349,7 +351,7 @@ static __always_inline int send_map_event(void *event, u32 bytes)
 		return 0;
 	process = followed_current();
 	if (process)
-		process->lost_maps = 1;
+		process->lost_maps_ns = bpf_ktime_get_boot_ns();
 	return -1;
 }
 

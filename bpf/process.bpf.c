@@ -7,6 +7,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 #include "core_compat.bpf.h"
+#include "found.bpf.h"
 #include "mark.bpf.h"
 #include "path.bpf.h"
 #include "table.bpf.h"
@@ -33,7 +34,7 @@ int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *chi
 	entry.made_after_mark = 0;
 	entry.exited = 0;
 	entry.lost_fds = 0;
-	entry.lost_maps = 0;
+	entry.lost_maps_ns = 0;
 	if (bpf_map_update_elem(&followed, &child_id, &entry, BPF_ANY)) {
 		count_loss(LOSS_PROCESS_MAP_FULL);
 		return 0;
@@ -104,7 +105,14 @@ int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, stru
 	struct event_process_execed event = {};
 	struct files_struct *files;
 	struct mm_struct *mm;
+	u32 process_id;
 
+	/* Of a parent that is not followed: the kernel's own helpers. */
+	if (!process && switched_on && survey_follows == SURVEY_FOLLOWS_ALL &&
+	    found_process(task, task, task->files)) {
+		process_id = task->tgid;
+		process = bpf_map_lookup_elem(&followed, &process_id);
+	}
 	if (!process)
 		return 0;
 	/* Once and here: the verifier takes a millisecond over each, in every state that it comes by with

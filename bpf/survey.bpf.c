@@ -7,6 +7,7 @@
 #include "maps.bpf.h"
 #include <bpf/bpf_core_read.h>
 #include "core_compat.bpf.h"
+#include "found.bpf.h"
 #include "path.bpf.h"
 #include "table.bpf.h"
 
@@ -28,15 +29,6 @@ struct {
 	__type(value, struct event_space_ranges);
 } survey_ranges __weak SEC(".maps");
 
-/* By tgid: whom to follow from now on, where it is not all. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, u32);
-	__type(value, u8);
-} survey_wanted __weak SEC(".maps");
-
 /* A byte for each event that was sent: the reader asks for a few at a time, and empties the ring in between.
  */
 static __always_inline void survey_pace(struct bpf_iter_meta *meta)
@@ -44,55 +36,6 @@ static __always_inline void survey_pace(struct bpf_iter_meta *meta)
 	u8 one = 0;
 
 	bpf_seq_write(meta->seq, &one, sizeof(one));
-}
-
-static __always_inline bool survey_wants(u32 process_id)
-{
-	if (process_id == own_process_id)
-		return false;
-	return survey_follows == SURVEY_FOLLOWS_ALL ||
-	       (survey_follows == SURVEY_FOLLOWS_WANTED && bpf_map_lookup_elem(&survey_wanted, &process_id));
-}
-
-/* What is told of a process comes before its own events: so it is followed after that.
- * @return whether it is followed */
-static __always_inline bool survey_process(struct task_struct *task, struct task_struct *leader,
-                                           struct files_struct *files)
-{
-	u32 process_id = task->tgid;
-	struct followed_process *process = bpf_map_lookup_elem(&followed, &process_id);
-	struct followed_process entry = {.start_ns = leader->start_boottime};
-	struct event_process_found event = {};
-	struct mm_struct *mm = task->mm;
-	struct file *exe;
-
-	if (!process && !survey_wants(process_id))
-		return false;
-	fill_header(&event.header, EVENT_PROCESS_FOUND, sizeof(event),
-	            process ? process->start_ns : entry.start_ns);
-	event.header.process_id = process_id;
-	event.header.thread_id = task->pid;
-	event.table = (u64)files;
-	event.space = (u64)mm;
-	event.fd_limit = task->signal->rlim[RLIMIT_NOFILE].rlim_cur;
-	event.parent_id = task->real_parent->tgid;
-	event.vmas = mm->map_count;
-	event.begins = !process;
-	exe = BPF_CORE_READ(mm, exe_file);
-	if (exe)
-		compat_file_key(exe, &event.exe);
-	bpf_probe_read_kernel_str(event.comm, sizeof(event.comm), leader->comm);
-	if (process) {
-		event.lost_fds = __sync_lock_test_and_set(&process->lost_fds, 0);
-		event.lost_maps = __sync_lock_test_and_set(&process->lost_maps, 0);
-	}
-	if (send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES))
-		return false;
-	if (!process && bpf_map_update_elem(&followed, &process_id, &entry, BPF_NOEXIST)) {
-		count_loss(LOSS_PROCESS_MAP_FULL);
-		return false;
-	}
-	return true;
 }
 
 /* A table is told of once: by the leader, or by a thread that has its own or whose leader is gone. */
@@ -111,7 +54,7 @@ int survey_tables(struct bpf_iter__task *ctx)
 	files = task->files;
 	if (!files || (task->pid != task->tgid && files == leader->files))
 		return 0;
-	if (!survey_process(task, leader, files))
+	if (!found_process(task, leader, files))
 		return 0;
 	process_id = task->tgid;
 	process = bpf_map_lookup_elem(&followed, &process_id);
@@ -216,6 +159,8 @@ int survey_ranges_of(struct bpf_iter__task_vma *ctx)
 		fill_header(&event->header, EVENT_SPACE_RANGES, 0, process->start_ns);
 		event->header.process_id = process_id;
 		event->space = space;
+		event->lost_ns = process->lost_maps_ns;
+		process->lost_maps_ns = 0;
 		event->first = 1;
 		event->count = 0;
 	}

@@ -104,11 +104,15 @@ static __always_inline void table_send_numbers(struct followed_process *process,
 	scratch->numbers.header.process_start_ns = start_ns;
 	scratch->numbers.table = (u64)files;
 	scratch->numbers.cause = cause;
+	scratch->numbers.lost_ns = process->lost_fds_ns;
+	scratch->numbers.lost_fds = cause == TABLE_SURVEYED || cause == TABLE_EXITED
+	                                    ? __sync_lock_test_and_set(&process->lost_fds, 0)
+	                                    : 0;
 	scratch->numbers.first = 1;
 	scratch->numbers.count = 0;
 	bpf_loop(TABLE_WORDS_MAX, table_step_word, &walk, 0);
-	if (!walk.failed)
-		(void)table_send_chunk(scratch, 1);
+	if (walk.failed || table_send_chunk(scratch, 1))
+		__sync_fetch_and_or(&process->lost_fds, scratch->numbers.lost_fds);
 	walk_scratch_return(scratch);
 }
 

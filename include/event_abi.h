@@ -185,9 +185,12 @@ EVENT_ASSERT_SIZE(struct table_entry, 16);
 struct event_table_numbers {
 	struct event_header header;
 	__u64 table;
-	__u32 cause; /* enum table_cause */
-	__u32 first; /* 1: first chunk */
-	__u32 last;  /* 1: last chunk */
+	__u64 lost_fds; /* bit n: events of numbers with these lowest six bits were lost, since the last
+	                   survey */
+	__u64 lost_ns;  /* the last of them; CLOCK_BOOTTIME */
+	__u32 cause;    /* enum table_cause */
+	__u32 first;    /* 1: first chunk */
+	__u32 last;     /* 1: last chunk */
 	__u32 count;
 	struct table_entry entries[TABLE_CHUNK_MAX];
 };
@@ -261,16 +264,14 @@ struct event_process_found {
 	__u64 table;
 	__u64 space;
 	__u64 fd_limit;
-	__u64 lost_fds; /* bit n: since the last survey an event of a number with these lowest six bits was
-	                   lost */
 	struct file_key exe;
-	__u32 lost_maps; /* 1: an event of its mappings was lost */
 	__u32 parent_id;
 	__u32 vmas;
 	__u32 begins; /* 1: it is followed from now on */
+	__u32 reserved;
 	char comm[COMM_BYTES];
 };
-EVENT_ASSERT_SIZE(struct event_process_found, 112);
+EVENT_ASSERT_SIZE(struct event_process_found, 104);
 
 /* Chosen by: what is sent at once stays below a page. */
 #define SPACE_CHUNK_MAX 64
@@ -301,6 +302,7 @@ EVENT_ASSERT_SIZE(struct space_entry, 56);
 struct event_space_ranges {
 	struct event_header header;
 	__u64 space;
+	__u64 lost_ns; /* when the last event of its mappings was lost, since the last survey; 0: none was */
 	__u32 first;
 	__u32 last;
 	__u32 count;
@@ -493,12 +495,13 @@ struct followed_process {
 	__u32 marked;            /* enum shutdown_mark: the first wins */
 	__u32 hints_version;     /* of the daemon's findings that were looked at */
 	__u32 made_after_mark;   /* 1: descriptors were, so that their targets are still to be read */
-	__u32 exited;   /* 1: of several threads that end at once, one has told of the process's end */
-	__u64 lost_fds; /* see event_process_found */
-	__u32 lost_maps;
-	__u32 reserved;
+	__u32 exited; /* 1: of several threads that end at once, one has told of the process's end */
+	/* What was lost since the last survey: see event_table_numbers, event_space_ranges. */
+	__u64 lost_fds;
+	__u64 lost_fds_ns;
+	__u64 lost_maps_ns;
 };
-EVENT_ASSERT_SIZE(struct followed_process, 56);
+EVENT_ASSERT_SIZE(struct followed_process, 64);
 
 /* Which processes that are not followed a survey makes followed. */
 enum survey_follows { SURVEY_FOLLOWS_NONE = 0, SURVEY_FOLLOWS_WANTED, SURVEY_FOLLOWS_ALL };

@@ -38,6 +38,7 @@ struct session {
 	struct python_codes *codes;
 	struct room_rules rules;
 	uint64_t started_ns, armed_ns, measured_from_ns;
+	enum survey_follows follows; /* in each survey */
 	bool measuring;
 	bool marks_later;  /* files that come are only looked at */
 	uint64_t not_kept; /* files and code objects beyond what is kept, and events that are not valid */
@@ -255,6 +256,33 @@ int session_follow(struct session *session, uint32_t process_id)
 	if (!error)
 		loader_switch(session->loader, true);
 	return error;
+}
+
+static int survey(struct session *session, enum survey_follows follows)
+{
+	int error = loader_survey(session->loader, follows);
+
+	if (!error)
+		error = session_consume(session);
+	return error ? error : model_survey_end(session->model, clock_ns(CLOCK_BOOTTIME));
+}
+
+int session_follow_running(struct session *session, const uint32_t *process_ids, size_t count)
+{
+	int error = 0;
+
+	session->follows = process_ids ? SURVEY_FOLLOWS_NONE : SURVEY_FOLLOWS_ALL;
+	for (size_t i = 0; i < count && !error; i++)
+		error = loader_want(session->loader, process_ids[i]);
+	if (error)
+		return error;
+	loader_switch(session->loader, true);
+	return survey(session, process_ids ? SURVEY_FOLLOWS_WANTED : SURVEY_FOLLOWS_ALL);
+}
+
+int session_survey(struct session *session)
+{
+	return survey(session, session->follows);
 }
 
 int session_ring_fd(const struct session *session)

@@ -47,6 +47,21 @@ int session_learn_files(struct session *session, char *const *paths, size_t coun
 /** Follows a process that has not run its program yet. @return 0, or -errno */
 int session_follow(struct session *session, uint32_t process_id);
 
+/**
+ * Follows processes that run already, and all that descends from them; what they hold by now is nobody's to
+ * blame.
+ * @param process_ids NULL: all processes of the machine, and all that come
+ * @return 0, or -errno
+ */
+int session_follow_running(struct session *session, const uint32_t *process_ids, size_t count);
+
+/**
+ * Holds what is known against the kernel's own tables. A difference is made good by the second survey that
+ * sees it.
+ * @return 0, or -errno
+ */
+int session_survey(struct session *session);
+
 /** @return the descriptor that is readable when events wait in number; session_consume() is due every 20 ms
  * anyway */
 int session_ring_fd(const struct session *session);

@@ -44,6 +44,8 @@ static const struct event_size event_sizes[EVENT_TYPE_COUNT] = {
         [EVENT_PYTHON_CODE] = UP_TO(event_python_code, line_table),
         [EVENT_FILE] = UP_TO(event_file, names),
         [EVENT_TEST] = UP_TO(event_test, name),
+        [EVENT_PROCESS_FOUND] = FIXED(event_process_found),
+        [EVENT_SPACE_RANGES] = UP_TO(event_space_ranges, entries),
 };
 
 /* Each name ends with a NUL that is inside. */
@@ -106,6 +108,21 @@ static bool numbers_valid(const struct event_table_numbers *event, size_t bytes)
 	return true;
 }
 
+static bool ranges_valid(const struct event_space_ranges *event, size_t bytes)
+{
+	if (event->count > SPACE_CHUNK_MAX ||
+	    bytes < offsetof(struct event_space_ranges, entries) + event->count * sizeof(struct space_entry))
+		return false;
+	for (size_t i = 0; i < event->count; i++) {
+		const struct space_entry *entry = &event->entries[i];
+
+		if (entry->start >= entry->end || (i && entry->start < event->entries[i - 1].end) ||
+		    entry->role >= SPACE_ROLE_COUNT)
+			return false;
+	}
+	return true;
+}
+
 static bool stack_valid(const struct event_stack *event, size_t bytes)
 {
 	if (event->count > STACK_FRAMES_MAX || event->end >= STACK_END_COUNT ||
@@ -134,6 +151,10 @@ static bool contents_valid(const struct event_header *header, size_t bytes)
 	}
 	case EVENT_TABLE_NUMBERS:
 		return numbers_valid(event, bytes);
+	case EVENT_SPACE_RANGES:
+		return ranges_valid(event, bytes);
+	case EVENT_PROCESS_FOUND:
+		return comm_valid(((const struct event_process_found *)event)->comm);
 	case EVENT_MAP_MADE:
 		return map_made_valid(event);
 	case EVENT_MAP_MOVED:

@@ -19,6 +19,7 @@
 #include "handle_kinds.h"
 #include "leftopen.skel.h"
 #include "load/holder.h"
+#include "load/survey.h"
 #include "load/tracefs.h"
 #include "unwind/python_layout.h"
 
@@ -28,6 +29,7 @@ struct loader {
 	struct leftopen_bpf *skeleton;
 	struct ring_buffer *ring;
 	struct holder *holder;
+	struct survey *survey; /* NULL: none was made yet */
 	struct bpf_link *links[LINKS_MAX];
 	size_t link_count;
 	int stats_fd;
@@ -324,6 +326,36 @@ int loader_unfollow(struct loader *loader, uint32_t process_id)
 	return 0;
 }
 
+int loader_want(struct loader *loader, uint32_t process_id)
+{
+	uint8_t wanted = 1;
+
+	if (bpf_map_update_elem(bpf_map__fd(loader->skeleton->maps.survey_wanted), &process_id, &wanted,
+	                        BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+static int drain(void *context)
+{
+	return loader_consume(context);
+}
+
+int loader_survey(struct loader *loader, enum survey_follows follows)
+{
+	struct leftopen_bpf *skeleton = loader->skeleton;
+	int error = 0;
+
+	if (!loader->survey)
+		error = survey_new(skeleton->progs.survey_tables, skeleton->progs.survey_ranges_of,
+		                   &loader->survey);
+	if (error)
+		return error;
+	skeleton->bss->own_process_id = (uint32_t)getpid();
+	__atomic_store_n(&skeleton->bss->survey_follows, follows, __ATOMIC_SEQ_CST);
+	return survey_read(loader->survey, drain, loader);
+}
+
 int loader_know_file(struct loader *loader, const struct file_key *key, const struct known_file *known)
 {
 	if (bpf_map_update_elem(bpf_map__fd(loader->skeleton->maps.known_files), key, known, BPF_ANY))
@@ -458,6 +490,7 @@ void loader_free(struct loader *loader)
 		(void)bpf_link__destroy(loader->links[i]);
 	}
 	holder_free(loader->holder);
+	survey_free(loader->survey);
 	fd_close(&loader->stats_fd);
 	leftopen_bpf__destroy(loader->skeleton);
 	free(loader);

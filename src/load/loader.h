@@ -80,6 +80,19 @@ int loader_follow(struct loader *loader, uint32_t process_id, uint64_t start_ns)
 /** Stops following a process. @return 0, or -errno of bpf(2) */
 int loader_unfollow(struct loader *loader, uint32_t process_id);
 
+/**
+ * Has a survey follow a process from now on, with all that descends from it. @return 0, or -errno of bpf(2)
+ */
+int loader_want(struct loader *loader, uint32_t process_id);
+
+/**
+ * Comes by all running processes: those that are followed, and those that are to be followed from now on,
+ * tell of themselves, their descriptors and their mappings through the ring, in order with the events. What
+ * comes is handed to the consumer meanwhile. This process is never followed.
+ * @return 0; what the consumer returned; -errno of bpf(2): this kernel does not iterate
+ */
+int loader_survey(struct loader *loader, enum survey_follows follows);
+
 /** Says what a file holds, so that the programs know it when it is mapped. @return 0, or -errno of bpf(2) */
 int loader_know_file(struct loader *loader, const struct file_key *key, const struct known_file *known);
 

@@ -121,6 +121,7 @@ struct process {
 	enum shutdown_mark mark;
 	uint64_t mark_ns;
 	uint64_t fd_limit;
+	uint32_t survey; /* the last that came by it, or that ran when it began */
 	uint32_t vmas;
 	int status; /* as wait(2) gives it */
 	struct left_open **left_open;
@@ -159,6 +160,7 @@ struct model {
 	struct model_test **tests; /* by id - 1 */
 	size_t test_count, test_capacity;
 	uint64_t next_generation;
+	uint32_t survey; /* the one that runs, or comes next */
 	uint64_t live_handles;
 	size_t group_count;     /* of processes that are gone */
 	size_t left_open_count; /* of these, as MODEL_LEFT_OPEN_MAX counts them */

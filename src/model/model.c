@@ -16,6 +16,7 @@
 #include "model/points.h"
 #include "model/process.h"
 #include "model/ranges.h"
+#include "model/reconcile.h"
 #include "model/targets.h"
 
 int model_new(struct model **ret_model)
@@ -366,6 +367,8 @@ static int apply_to_process(struct model *model, struct process *process, const 
 		return process_marked(model, process, event);
 	case EVENT_TEST:
 		return apply_test(model, process, event);
+	case EVENT_SPACE_RANGES:
+		return reconcile_ranges(model, process, event);
 	default:
 		return 0;
 	}
@@ -381,6 +384,8 @@ int model_apply(struct model *model, const struct event_header *event)
 		return interned_add_stack(model, (const void *)event);
 	case EVENT_FILE:
 		return interned_add_file(model, (const void *)event);
+	case EVENT_PROCESS_FOUND:
+		return reconcile_found(model, (const void *)event);
 	case EVENT_PYTHON_CODE:
 		return 0;
 	default:
@@ -391,4 +396,9 @@ int model_apply(struct model *model, const struct event_header *event)
 	if (!process || process->start_ns != event->process_start_ns)
 		return 0;
 	return apply_to_process(model, process, event);
+}
+
+int model_survey_end(struct model *model, uint64_t now_ns)
+{
+	return reconcile_end(model, now_ns);
 }

@@ -54,6 +54,13 @@ int model_apply(struct model *model, const struct event_header *event);
 /** Sets where a process runs (its cgroup's path), once; later calls change nothing. @return 0, or -ENOMEM */
 int model_set_cgroup(struct model *model, uint32_t process_id, const char *cgroup);
 
+/**
+ * A survey of the running processes is complete, and all of its events are applied.
+ * @param now_ns CLOCK_BOOTTIME
+ * @return 0, or -ENOMEM
+ */
+int model_survey_end(struct model *model, uint64_t now_ns);
+
 /** @return what was counted so far; the model's, valid as long as it is */
 const struct model_counters *model_counters_get(const struct model *model);
 

@@ -55,6 +55,7 @@ static void table_free(struct model *model, struct fd_table *table)
 		points_release(model, table, (int)i);
 	free(table->slots);
 	free(table->numbers);
+	free(table->suspects);
 	free(table);
 }
 
@@ -105,6 +106,22 @@ static int reserve(struct fd_table *table, int fd)
 	                  sizeof(table->slots[0]));
 }
 
+/* An event came for the number: what a survey saw before is no difference any more. */
+static void clear_suspect(struct fd_table *table, int fd)
+{
+	for (size_t i = 0; i < table->suspect_count; i++)
+		if (table->suspects[i].fd == fd)
+			table->suspects[i] = table->suspects[--table->suspect_count];
+}
+
+bool points_is_suspect(const struct fd_table *table, int fd, uint64_t file)
+{
+	for (size_t i = 0; i < table->suspect_count; i++)
+		if (table->suspects[i].fd == fd)
+			return table->suspects[i].file == file;
+	return false;
+}
+
 int points_put(struct model *model, struct fd_table *table, int fd, struct handle *handle, bool inherited)
 {
 	int error = reserve(table, fd);
@@ -142,6 +159,7 @@ bool points_release(struct model *model, struct fd_table *table, int fd)
 {
 	struct point_slot *slot = points_slot(table, fd);
 
+	clear_suspect(table, fd);
 	if (!slot || !slot->handle)
 		return false;
 	if (slot->handle->left_open && !slot->inherited)

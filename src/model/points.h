@@ -28,6 +28,12 @@ struct point_slot {
 /* Chosen by: fs.nr_open's default; a table whose process claims more is cut there. */
 #define POINTS_CAPACITY_MAX (1U << 20)
 
+/* What the last survey found under a number otherwise than it is here. */
+struct point_suspect {
+	int fd;
+	uint64_t file; /* 0: nothing */
+};
+
 struct fd_table {
 	uint64_t pointer;
 	uint64_t generation;
@@ -41,8 +47,11 @@ struct fd_table {
 	/* Its own numbers, arriving in chunks. */
 	struct table_entry *numbers;
 	size_t number_count, number_capacity;
-	bool numbers_begun; /* their first chunk was seen, and none was left out since */
-	UT_hash_handle hh;  /* by pointer */
+	bool numbers_begun;   /* their first chunk was seen, and none was left out since */
+	bool awaits_baseline; /* it was there before it was seen: what a survey finds is nobody's to blame */
+	struct point_suspect *suspects;
+	size_t suspect_count;
+	UT_hash_handle hh; /* by pointer */
 };
 
 /**
@@ -80,6 +89,9 @@ bool points_is_provisional(const struct point_slot *slot);
  * whose maker has not told of it yet.
  */
 void points_withdraw(struct model *model, struct fd_table *table, int fd);
+
+/** @return whether the last survey found this under the number, and no event of the number came since */
+bool points_is_suspect(const struct fd_table *table, int fd, uint64_t file);
 
 /** Releases numbers from first to last, both included. */
 void points_release_range(struct model *model, struct fd_table *table, uint32_t first, uint32_t last);

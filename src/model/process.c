@@ -11,6 +11,7 @@
 #include "model/left_open.h"
 #include "model/points.h"
 #include "model/ranges.h"
+#include "model/reconcile.h"
 
 struct test_id process_current_test(const struct process *process)
 {
@@ -62,6 +63,18 @@ static void give_space(struct model *model, struct process *process, struct addr
 	space->holders++;
 	ranges_space_release(model, process->space);
 	process->space = space;
+}
+
+void process_share_table(struct model *model, struct process *process, struct fd_table *table)
+{
+	if (process->table != table)
+		give_table(model, process, table);
+}
+
+void process_share_space(struct model *model, struct process *process, struct address_space *space)
+{
+	if (process->space != space)
+		give_space(model, process, space);
 }
 
 int process_table(struct model *model, struct process *process, uint64_t pointer, struct fd_table **ret_table)
@@ -147,6 +160,11 @@ static int end(struct model *model, struct process *process, uint64_t time_ns)
 	return error;
 }
 
+int process_gone(struct model *model, struct process *process, uint64_t time_ns)
+{
+	return end(model, process, time_ns);
+}
+
 int process_add(struct model *model, uint32_t process_id, uint64_t start_ns, struct process **ret_process)
 {
 	struct process *process = process_find(model, process_id);
@@ -168,6 +186,7 @@ int process_add(struct model *model, uint32_t process_id, uint64_t start_ns, str
 	process->start_ns = start_ns;
 	process->image_ns = start_ns;
 	process->fd_limit = UINT64_MAX;
+	process->survey = model->survey;
 	*model->last = process;
 	model->last = &process->next;
 	model->process_count++;
@@ -477,7 +496,11 @@ int process_table_numbers(struct model *model, struct process *process,
 		return error;
 	/* Another process goes on using it: its numbers were read while that one made and released. Numbers
 	 * whose beginning was lost are no table; the loss is counted where it happened. */
-	if (table->numbers_begun && (event->cause != TABLE_EXITED || table->holders == 1))
+	if (table->numbers_begun)
+		reconcile_lost_numbers(model, table, event->lost_fds, event->lost_ns);
+	if (table->numbers_begun && event->cause == TABLE_SURVEYED)
+		error = reconcile_numbers(model, process, table);
+	else if (table->numbers_begun && (event->cause != TABLE_EXITED || table->holders == 1))
 		error = apply_numbers(model, process, table, event->cause);
 	free(table->numbers);
 	table->numbers = NULL;

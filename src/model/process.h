@@ -50,6 +50,15 @@ int process_table(struct model *model, struct process *process, uint64_t pointer
 int process_space(struct model *model, struct process *process, uint64_t pointer,
                   struct address_space **ret_space);
 
+/** The process holds a table that others hold too. */
+void process_share_table(struct model *model, struct process *process, struct fd_table *table);
+
+/** The same of a space. */
+void process_share_space(struct model *model, struct process *process, struct address_space *space);
+
+/** The process is gone, and how it ended was not seen. @return 0, or -ENOMEM */
+int process_gone(struct model *model, struct process *process, uint64_t time_ns);
+
 /** Frees a process; one that still lives lets go of its table and space first. */
 void process_free(struct model *model, struct process *process);
 

@@ -81,6 +81,8 @@ void ranges_space_release(struct model *model, struct address_space *space)
 		HASH_DEL(model->spaces, space);
 	transits_free(space);
 	range_set_release(model, space->ranges);
+	free(space->suspects);
+	free(space->entries);
 	free(space);
 }
 
@@ -116,12 +118,23 @@ static void pieces_end(struct range *pieces)
 	range_set_free_pieces(pieces);
 }
 
-/* Releases whatever lies between start and end. */
-static int overlay(struct model *model, struct address_space *space, uint64_t start, uint64_t end)
+/* An event came for these addresses: what a survey saw there before is no difference any more. */
+static void clear_suspects(struct address_space *space, uint64_t start, uint64_t end)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < space->suspect_count; i++)
+		if (space->suspects[i].end <= start || space->suspects[i].start >= end)
+			space->suspects[kept++] = space->suspects[i];
+	space->suspect_count = kept;
+}
+
+int ranges_release(struct model *model, struct address_space *space, uint64_t start, uint64_t end)
 {
 	struct range *overlaid = NULL;
 	int error = own_set(model, space);
 
+	clear_suspects(space, start, end);
 	if (!error)
 		error = range_set_cut_out(model, space->ranges, start, end, &overlaid);
 	pieces_end(overlaid);
@@ -129,14 +142,20 @@ static int overlay(struct model *model, struct address_space *space, uint64_t st
 	return error;
 }
 
-int ranges_map(struct model *model, struct address_space *space, const struct range *range)
+const struct range *ranges_first_after(const struct address_space *space, uint64_t address)
+{
+	return range_set_first_after(space->ranges, address);
+}
+
+static int map(struct model *model, struct address_space *space, const struct range *range,
+               uint64_t space_generation)
 {
 	struct range *copy;
 	int error;
 
 	if (range->start >= range->end)
 		return 0;
-	error = overlay(model, space, range->start, range->end);
+	error = ranges_release(model, space, range->start, range->end);
 	if (error)
 		return error;
 	if (model->live_handles >= MODEL_HANDLES_MAX) {
@@ -147,10 +166,39 @@ int ranges_map(struct model *model, struct address_space *space, const struct ra
 	if (!copy)
 		return -ENOMEM;
 	*copy = *range;
-	copy->space_generation = space->generation;
+	copy->space_generation = space_generation;
 	copy->left_open = NULL;
 	range_set_insert(model, space->ranges, copy);
 	note_peak(space);
+	return 0;
+}
+
+int ranges_map(struct model *model, struct address_space *space, const struct range *range)
+{
+	return map(model, space, range, space->generation);
+}
+
+int ranges_map_inherited(struct model *model, struct address_space *space, const struct range *range)
+{
+	return map(model, space, range, 0);
+}
+
+int ranges_forget_makers(struct model *model, struct address_space *space, uint64_t until_ns)
+{
+	struct range *range;
+	int error = own_set(model, space);
+
+	if (error)
+		return error;
+	for (range = range_set_first(space->ranges); range; range = range_set_next(range)) {
+		if (range->maker.made_ns > until_ns || !range->maker.stack)
+			continue;
+		range->maker.stack = 0;
+		range->maker.origin = HANDLE_ORIGIN_MAP_UNSEEN;
+		if (range->left_open)
+			range->left_open->maker = range->maker;
+		model->counters.reconciled++;
+	}
 	return 0;
 }
 
@@ -197,6 +245,7 @@ static int take_out(struct model *model, struct address_space *space, uint64_t s
 {
 	int error = own_set(model, space);
 
+	clear_suspects(space, start, end);
 	if (!error)
 		error = transit_begin(model, space, thread_id, ret_transit);
 	if (error)
@@ -323,7 +372,7 @@ int ranges_move_end(struct model *model, struct address_space *space, const stru
 	/* MREMAP_DONTUNMAP keeps the old range, empty. */
 	if (!event->old_length_bytes || event->flags & MREMAP_DONTUNMAP)
 		return duplicate(model, space, event, transit, maker);
-	error = overlay(model, space, start, end);
+	error = ranges_release(model, space, start, end);
 	known = transit && transit->pieces;
 	if (error || !known)
 		return error;

@@ -26,6 +26,15 @@ struct range {
 
 struct range_set;
 
+/* A difference from what the kernel maps, as a survey saw it. */
+struct range_suspect {
+	uint64_t start, end;
+	struct file_key file;
+	uint64_t file_offset;
+	enum handle_type type;
+	bool phantom; /* it is mapped here, and not by the kernel */
+};
+
 struct address_space {
 	uint64_t pointer;
 	uint64_t generation;
@@ -34,7 +43,16 @@ struct address_space {
 	struct range_set *ranges;
 	struct transit *transits; /* ranges on their way, by thread (ranges.c) */
 	uint64_t peak;
-	UT_hash_handle hh; /* by pointer */
+	bool awaits_baseline; /* it was there before it was seen: what a survey finds is nobody's to blame */
+	uint64_t lost_ns;     /* when an event of it was lost that is not made good yet; 0: none was */
+	struct range_suspect
+	        *suspects; /* of the last survey; one that an event came for since is not there */
+	size_t suspect_count;
+	/* Its own ranges, arriving in chunks. */
+	struct space_entry *entries;
+	size_t entry_count, entry_capacity;
+	bool entries_begun; /* their first chunk was seen, and none was left out since */
+	UT_hash_handle hh;  /* by pointer */
 };
 
 /** Makes an empty space; as points_table_new(). @return 0, or -ENOMEM */
@@ -62,6 +80,21 @@ uint64_t ranges_bytes(const struct address_space *space);
  * @return 0; -ENOMEM; -ENOSPC: a maximum is reached
  */
 int ranges_map(struct model *model, struct address_space *space, const struct range *range);
+
+/** The same for what no call of the space's processes has mapped. @return as ranges_map() */
+int ranges_map_inherited(struct model *model, struct address_space *space, const struct range *range);
+
+/** Releases what is mapped between two addresses. @return 0, or -ENOMEM */
+int ranges_release(struct model *model, struct address_space *space, uint64_t start, uint64_t end);
+
+/** @return the lowest range that ends after the address, or NULL */
+const struct range *ranges_first_after(const struct address_space *space, uint64_t address);
+
+/**
+ * The makers of what was mapped by then are not known any more: events were lost, and the addresses may have
+ * been given out again. @return 0, or -ENOMEM
+ */
+int ranges_forget_makers(struct model *model, struct address_space *space, uint64_t until_ns);
 
 /**
  * Unmaps addresses: a range in their middle splits. The pieces are kept under the thread's id until its next

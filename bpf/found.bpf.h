@@ -1,0 +1,66 @@
+/*
+ * A process that was running before it was followed, or that a survey comes by. Outputs: EVENT_PROCESS_FOUND.
+ */
+#ifndef LEFTOPEN_BPF_FOUND_H
+#define LEFTOPEN_BPF_FOUND_H
+
+#include "maps.bpf.h"
+#include <bpf/bpf_core_read.h>
+#include "core_compat.bpf.h"
+
+/* By tgid: whom to follow from now on, where it is not all. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u32);
+	__type(value, u8);
+} survey_wanted __weak SEC(".maps");
+
+/* Neither this program nor the child that holds its programs is ever followed. */
+static __always_inline bool found_is_wanted(struct task_struct *task, u32 process_id)
+{
+	if (process_id == own_process_id || (u32)task->real_parent->tgid == own_process_id)
+		return false;
+	return survey_follows == SURVEY_FOLLOWS_ALL ||
+	       (survey_follows == SURVEY_FOLLOWS_WANTED && bpf_map_lookup_elem(&survey_wanted, &process_id));
+}
+
+/* What is told of a process comes before its own events: so it is followed after that.
+ * @return whether it is followed */
+static __always_inline bool found_process(struct task_struct *task, struct task_struct *leader,
+                                          struct files_struct *files)
+{
+	u32 process_id = task->tgid;
+	struct followed_process *process = bpf_map_lookup_elem(&followed, &process_id);
+	struct followed_process entry = {.start_ns = leader->start_boottime};
+	struct event_process_found event = {};
+	struct mm_struct *mm = task->mm;
+	struct file *exe;
+
+	if (!process && !found_is_wanted(task, process_id))
+		return false;
+	fill_header(&event.header, EVENT_PROCESS_FOUND, sizeof(event),
+	            process ? process->start_ns : entry.start_ns);
+	event.header.process_id = process_id;
+	event.header.thread_id = task->pid;
+	event.table = (u64)files;
+	event.space = (u64)mm;
+	event.fd_limit = task->signal->rlim[RLIMIT_NOFILE].rlim_cur;
+	event.parent_id = task->real_parent->tgid;
+	event.vmas = mm->map_count;
+	event.begins = !process;
+	exe = BPF_CORE_READ(mm, exe_file);
+	if (exe)
+		compat_file_key(exe, &event.exe);
+	bpf_probe_read_kernel_str(event.comm, sizeof(event.comm), leader->comm);
+	if (send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES))
+		return false;
+	if (!process && bpf_map_update_elem(&followed, &process_id, &entry, BPF_NOEXIST)) {
+		count_loss(LOSS_PROCESS_MAP_FULL);
+		return false;
+	}
+	return true;
+}
+
+#endif

@@ -1,0 +1,348 @@
+/*
+ * Comparing with the kernel's own tables. See reconcile.h.
+ */
+#include "model/reconcile.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "model/kinds.h"
+
+/* A process that so many surveys in a row did not come by is gone. */
+#define SURVEYS_TO_BE_GONE 2
+/* include/linux/mm.h */
+#define VM_SHARED 8
+
+int reconcile_found(struct model *model, const struct event_process_found *event)
+{
+	struct process *process = process_find(model, event->header.process_id);
+	struct address_space *space;
+	struct fd_table *table;
+	int error;
+
+	if (!process || process->start_ns != event->header.process_start_ns) {
+		error = process_add(model, event->header.process_id, event->header.process_start_ns,
+		                    &process);
+		if (error)
+			return error == -ENOSPC ? 0 : error;
+		process->parent_id = event->parent_id;
+		process->image_ns = event->header.time_ns;
+		process->exe = event->exe;
+	}
+	process->survey = model->survey;
+	process->vmas = event->vmas;
+	process->fd_limit = event->fd_limit;
+	memcpy(process->comm, event->comm, sizeof(process->comm));
+	if (process->table && process->space)
+		return 0;
+	/* What it holds by now was there before it was seen. */
+	table = points_table_find(model, event->table);
+	if (table) {
+		process_share_table(model, process, table);
+	} else {
+		error = process_table(model, process, event->table, &table);
+		if (error)
+			return error;
+		table->awaits_baseline = true;
+	}
+	space = ranges_space_find(model, event->space);
+	if (space) {
+		process_share_space(model, process, space);
+		return 0;
+	}
+	error = process_space(model, process, event->space, &space);
+	if (!error)
+		space->awaits_baseline = true;
+	return error;
+}
+
+static int put_found(struct model *model, struct fd_table *table, const struct process *process,
+                     const struct table_entry *entry)
+{
+	bool inherited = table->awaits_baseline;
+	struct maker maker = {
+	        .made_ns = process->image_ns,
+	        .origin = inherited ? HANDLE_ORIGIN_INHERITED : HANDLE_ORIGIN_UNSEEN,
+	        .type = kinds_type_of_mode(entry->mode),
+	        .thread_id = process->process_id,
+	};
+	struct handle *handle = points_handle_new(&maker, entry->file, 0, (uint16_t)entry->mode);
+	int error;
+
+	if (!handle)
+		return -ENOMEM;
+	model->counters.reconciled += !inherited;
+	error = points_put(model, table, entry->fd, handle, inherited);
+	return error == -ENOSPC ? 0 : error;
+}
+
+struct numbers_check {
+	struct model *model;
+	struct process *process;
+	struct fd_table *table;
+	struct point_suspect *suspects; /* of this survey */
+	size_t count, capacity;
+};
+
+/* @param entry what the kernel has under the number; file 0: nothing */
+static int check_number(struct numbers_check *check, const struct table_entry *entry)
+{
+	struct fd_table *table = check->table;
+	const struct point_slot *slot = points_slot(table, entry->fd);
+	uint64_t known = slot && slot->handle ? slot->handle->file : 0;
+	int error;
+
+	if (known == entry->file)
+		return 0;
+	if (!table->awaits_baseline && !points_is_suspect(table, entry->fd, entry->file)) {
+		error = model_grow((void **)&check->suspects, &check->capacity, check->count + 1,
+		                   sizeof(check->suspects[0]));
+		if (!error)
+			check->suspects[check->count++] =
+			        (struct point_suspect){.fd = entry->fd, .file = entry->file};
+		return error;
+	}
+	check->model->counters.drift += known != 0;
+	if (known)
+		(void)points_release(check->model, table, entry->fd);
+	return entry->file ? put_found(check->model, table, check->process, entry) : 0;
+}
+
+int reconcile_numbers(struct model *model, struct process *process, struct fd_table *table)
+{
+	struct numbers_check check = {.model = model, .process = process, .table = table};
+	const struct table_entry *numbers = table->numbers;
+	size_t next = 0, count = table->number_count;
+	int error = 0;
+
+	/* Both are in order of number. */
+	for (size_t fd = 0; !error && (fd < table->capacity || next < count); fd++) {
+		struct table_entry none = {.fd = (int)fd};
+
+		if (fd >= table->capacity)
+			fd = (size_t)numbers[next].fd;
+		if (next < count && (size_t)numbers[next].fd == fd)
+			error = check_number(&check, &numbers[next++]);
+		else
+			error = check_number(&check, &none);
+	}
+	table->awaits_baseline = false;
+	free(table->suspects);
+	table->suspects = check.suspects;
+	table->suspect_count = check.count;
+	return error;
+}
+
+void reconcile_lost_numbers(struct model *model, struct fd_table *table, uint64_t lost_fds, uint64_t lost_ns)
+{
+	if (!lost_fds)
+		return;
+	for (size_t fd = 0; fd < table->capacity; fd++) {
+		struct handle *handle = table->slots[fd].handle;
+
+		if (!handle || !(lost_fds >> (fd & 63) & 1) || handle->maker.made_ns > lost_ns ||
+		    !handle->maker.stack)
+			continue;
+		handle->maker.stack = 0;
+		handle->maker.origin = HANDLE_ORIGIN_UNSEEN;
+		handle->maker.type = kinds_type_of_mode(handle->mode);
+		if (handle->left_open)
+			handle->left_open->maker = handle->maker;
+		model->counters.reconciled++;
+	}
+}
+
+struct ranges_check {
+	struct model *model;
+	struct process *process;
+	struct address_space *space;
+	struct range_suspect *suspects; /* of this survey, in order of address */
+	size_t count, capacity;
+};
+
+static int map_found(struct ranges_check *check, const struct range_suspect *found)
+{
+	struct address_space *space = check->space;
+	/* What a program's image is made of is mapped by no call of its own. */
+	bool inherited = space->awaits_baseline || !space->lost_ns;
+	struct range range = {
+	        .start = found->start,
+	        .end = found->end,
+	        .file = found->file,
+	        .file_offset = found->file_offset,
+	        .category = CATEGORY_APPLICATION,
+	        .maker = {.made_ns = check->process->image_ns,
+	                  .thread_id = check->process->process_id,
+	                  .origin = inherited ? HANDLE_ORIGIN_MAP_INHERITED : HANDLE_ORIGIN_MAP_UNSEEN,
+	                  .type = found->type},
+	};
+	int error;
+
+	check->model->counters.reconciled += !inherited;
+	error = inherited ? ranges_map_inherited(check->model, space, &range)
+	                  : ranges_map(check->model, space, &range);
+	return error == -ENOSPC ? 0 : error;
+}
+
+/* A difference: the kernel maps it and the model does not, or the other way round. What an earlier survey saw
+ * of it too is made good. */
+static int differ(struct ranges_check *check, struct range_suspect found)
+{
+	struct address_space *space = check->space;
+	uint64_t start = found.start, end = found.end;
+	int error;
+
+	if (start >= end)
+		return 0;
+	for (size_t i = 0; i < space->suspect_count && !space->awaits_baseline; i++) {
+		const struct range_suspect *before = &space->suspects[i];
+
+		if (before->phantom != found.phantom || before->start > start || before->end < end)
+			continue;
+		check->model->counters.drift += found.phantom;
+		return found.phantom ? ranges_release(check->model, space, start, end)
+		                     : map_found(check, &found);
+	}
+	if (space->awaits_baseline)
+		return map_found(check, &found);
+	error = model_grow((void **)&check->suspects, &check->capacity, check->count + 1,
+	                   sizeof(check->suspects[0]));
+	if (!error)
+		check->suspects[check->count++] = found;
+	return error;
+}
+
+static enum handle_type type_of(const struct space_entry *entry)
+{
+	if (entry->key.inode && !S_ISCHR(entry->mode))
+		return HANDLE_TYPE_FILE_MAP;
+	return entry->flags & VM_SHARED ? HANDLE_TYPE_SHM : HANDLE_TYPE_ANON;
+}
+
+/* What of an entry the model does not have. */
+static int check_missing(struct ranges_check *check, const struct space_entry *entry)
+{
+	uint64_t at = entry->start;
+	int error = 0;
+
+	while (at < entry->end && !error) {
+		const struct range *range = ranges_first_after(check->space, at);
+		struct range_suspect missing = {
+		        .start = at,
+		        .end = range && range->start < entry->end ? range->start : entry->end,
+		        .file = entry->key,
+		        .file_offset = entry->file_offset + (at - entry->start),
+		        .type = type_of(entry),
+		};
+
+		if (range && range->start <= at) {
+			at = range->end;
+			continue;
+		}
+		at = missing.end;
+		error = differ(check, missing);
+	}
+	return error;
+}
+
+/* What the model has between two entries. */
+static int check_phantoms(struct ranges_check *check, uint64_t start, uint64_t end)
+{
+	int error = 0;
+
+	while (start < end && !error) {
+		const struct range *range = ranges_first_after(check->space, start);
+		struct range_suspect phantom = {.phantom = true};
+
+		if (!range || range->start >= end)
+			return 0;
+		phantom.start = range->start > start ? range->start : start;
+		phantom.end = range->end < end ? range->end : end;
+		start = phantom.end;
+		error = differ(check, phantom);
+	}
+	return error;
+}
+
+static int check_ranges(struct ranges_check *check, const struct space_entry *entries, size_t count)
+{
+	uint64_t end = 0;
+	int error = 0;
+
+	for (size_t i = 0; i < count && !error; i++) {
+		error = check_phantoms(check, end, entries[i].start);
+		if (!error && entries[i].role == SPACE_ROLE_NONE)
+			error = check_missing(check, &entries[i]);
+		end = entries[i].end;
+	}
+	return error ? error : check_phantoms(check, end, UINT64_MAX);
+}
+
+static int collect_ranges(struct address_space *space, const struct event_space_ranges *event)
+{
+	int error;
+
+	if (event->first) {
+		space->entries_begun = true;
+		space->entry_count = 0;
+	}
+	if (!space->entries_begun || !event->count)
+		return 0;
+	error = model_grow((void **)&space->entries, &space->entry_capacity,
+	                   space->entry_count + event->count, sizeof(space->entries[0]));
+	if (error) {
+		space->entries_begun = false;
+		return error;
+	}
+	memcpy(space->entries + space->entry_count, event->entries, event->count * sizeof(event->entries[0]));
+	space->entry_count += event->count;
+	return 0;
+}
+
+int reconcile_ranges(struct model *model, struct process *process, const struct event_space_ranges *event)
+{
+	struct ranges_check check = {.model = model, .process = process};
+	int error = process_space(model, process, event->space, &check.space);
+
+	if (!error)
+		error = collect_ranges(check.space, event);
+	if (error || !event->last || !check.space->entries_begun)
+		return error;
+	if (event->lost_ns) {
+		check.space->lost_ns = event->lost_ns;
+		error = ranges_forget_makers(model, check.space, event->lost_ns);
+	}
+	if (!error)
+		error = check_ranges(&check, check.space->entries, check.space->entry_count);
+	/* Both surveys that agree know of the loss. */
+	if (!check.count)
+		check.space->lost_ns = 0;
+	check.space->awaits_baseline = false;
+	free(check.space->suspects);
+	check.space->suspects = check.suspects;
+	check.space->suspect_count = check.count;
+	free(check.space->entries);
+	check.space->entries = NULL;
+	check.space->entry_count = check.space->entry_capacity = 0;
+	check.space->entries_begun = false;
+	return error;
+}
+
+int reconcile_end(struct model *model, uint64_t now_ns)
+{
+	struct process *process, *next;
+	int error = 0;
+
+	HASH_ITER (hh, model->living, process, next) {
+		if (error)
+			break;
+		if (process->survey + SURVEYS_TO_BE_GONE > model->survey)
+			continue;
+		model->counters.drift++;
+		error = process_gone(model, process, now_ns);
+	}
+	model->survey++;
+	return error;
+}
