@@ -18,9 +18,9 @@ struct {
 } survey_wanted __weak SEC(".maps");
 
 /* Neither this program nor the child that holds its programs is ever followed. */
-static __always_inline bool found_is_wanted(struct task_struct *task, u32 process_id)
+static __always_inline bool found_is_wanted(u32 process_id)
 {
-	if (process_id == own_process_id || (u32)task->real_parent->tgid == own_process_id)
+	if (process_id == own_process_id || process_id == holder_process_id)
 		return false;
 	return survey_follows == SURVEY_FOLLOWS_ALL ||
 	       (survey_follows == SURVEY_FOLLOWS_WANTED && bpf_map_lookup_elem(&survey_wanted, &process_id));
@@ -38,7 +38,7 @@ static __always_inline bool found_process(struct task_struct *task, struct task_
 	struct mm_struct *mm = task->mm;
 	struct file *exe;
 
-	if (!process && !found_is_wanted(task, process_id))
+	if (!process && !found_is_wanted(process_id))
 		return false;
 	fill_header(&event.header, EVENT_PROCESS_FOUND, sizeof(event),
 	            process ? process->start_ns : entry.start_ns);

@@ -19,7 +19,7 @@ extern const volatile __u64 config_huge_page_bytes; /* the machine's default siz
 extern __u32 switched_on;
 /* Whom a survey adds to what is followed: enum survey_follows. */
 extern __u32 survey_follows;
-extern __u32 own_process_id; /* never followed by a survey */
+extern __u32 own_process_id, holder_process_id; /* never followed by a survey */
 /* Bumped by the daemon after it wrote to python_hints. */
 extern __u32 python_hints_version;
 extern __u64 losses[LOSS_COUNT];

@@ -14,6 +14,7 @@
 
 struct holder {
 	int socket_fd;
+	pid_t process_id;
 };
 
 static int compare_fds(const void *a, const void *b)
@@ -87,8 +88,14 @@ int holder_start(const int *fds, size_t count, struct holder **ret_holder)
 		return error;
 	}
 	holder->socket_fd = pair[0];
+	holder->process_id = child;
 	*ret_holder = holder;
 	return 0;
+}
+
+pid_t holder_process_id(const struct holder *holder)
+{
+	return holder->process_id;
 }
 
 int holder_add(struct holder *holder, int fd)

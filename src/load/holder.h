@@ -6,6 +6,7 @@
 #define LEFTOPEN_LOAD_HOLDER_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 struct holder;
 
@@ -19,6 +20,9 @@ int holder_start(const int *fds, size_t count, struct holder **ret_holder);
 
 /** Gives the child one more descriptor to hold. @return 0, or -errno of sendmsg(2) */
 int holder_add(struct holder *holder, int fd);
+
+/** @return the child's id */
+pid_t holder_process_id(const struct holder *holder);
 
 /** Lets the child go, without waiting for it. NULL-safe. */
 void holder_free(struct holder *holder);

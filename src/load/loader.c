@@ -360,6 +360,7 @@ int loader_survey(struct loader *loader, enum survey_follows follows)
 	if (error)
 		return error;
 	skeleton->bss->own_process_id = (uint32_t)getpid();
+	skeleton->bss->holder_process_id = loader->holder ? (uint32_t)holder_process_id(loader->holder) : 0;
 	__atomic_store_n(&skeleton->bss->survey_follows, follows, __ATOMIC_SEQ_CST);
 	return survey_read(loader->survey, drain, loader);
 }

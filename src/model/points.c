@@ -106,20 +106,35 @@ static int reserve(struct fd_table *table, int fd)
 	                  sizeof(table->slots[0]));
 }
 
+static int compare_suspects(const void *a, const void *b)
+{
+	COMPARE(((const struct point_suspect *)a)->fd, ((const struct point_suspect *)b)->fd);
+	return 0;
+}
+
+static struct point_suspect *find_suspect(const struct fd_table *table, int fd)
+{
+	struct point_suspect wanted = {.fd = fd};
+
+	if (!table->suspect_count)
+		return NULL;
+	return bsearch(&wanted, table->suspects, table->suspect_count, sizeof(wanted), compare_suspects);
+}
+
 /* An event came for the number: what a survey saw before is no difference any more. */
 static void clear_suspect(struct fd_table *table, int fd)
 {
-	for (size_t i = 0; i < table->suspect_count; i++)
-		if (table->suspects[i].fd == fd)
-			table->suspects[i] = table->suspects[--table->suspect_count];
+	struct point_suspect *suspect = find_suspect(table, fd);
+
+	if (suspect)
+		suspect->cleared = true;
 }
 
 bool points_is_suspect(const struct fd_table *table, int fd, uint64_t file)
 {
-	for (size_t i = 0; i < table->suspect_count; i++)
-		if (table->suspects[i].fd == fd)
-			return table->suspects[i].file == file;
-	return false;
+	const struct point_suspect *suspect = find_suspect(table, fd);
+
+	return suspect && !suspect->cleared && suspect->file == file;
 }
 
 int points_put(struct model *model, struct fd_table *table, int fd, struct handle *handle, bool inherited)

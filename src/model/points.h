@@ -31,6 +31,7 @@ struct point_slot {
 /* What the last survey found under a number otherwise than it is here. */
 struct point_suspect {
 	int fd;
+	bool cleared;  /* an event of the number came since */
 	uint64_t file; /* 0: nothing */
 };
 
@@ -49,7 +50,7 @@ struct fd_table {
 	size_t number_count, number_capacity;
 	bool numbers_begun;   /* their first chunk was seen, and none was left out since */
 	bool awaits_baseline; /* it was there before it was seen: what a survey finds is nobody's to blame */
-	struct point_suspect *suspects;
+	struct point_suspect *suspects; /* in order of number */
 	size_t suspect_count;
 	UT_hash_handle hh; /* by pointer */
 };

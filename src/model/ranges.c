@@ -118,15 +118,29 @@ static void pieces_end(struct range *pieces)
 	range_set_free_pieces(pieces);
 }
 
+struct range_suspect *ranges_suspect_after(const struct address_space *space, uint64_t address)
+{
+	size_t low = 0, high = space->suspect_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (space->suspects[middle].end > address)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low < space->suspect_count ? &space->suspects[low] : NULL;
+}
+
 /* An event came for these addresses: what a survey saw there before is no difference any more. */
 static void clear_suspects(struct address_space *space, uint64_t start, uint64_t end)
 {
-	size_t kept = 0;
+	const struct range_suspect *behind = space->suspects + space->suspect_count;
+	struct range_suspect *suspect = ranges_suspect_after(space, start);
 
-	for (size_t i = 0; i < space->suspect_count; i++)
-		if (space->suspects[i].end <= start || space->suspects[i].start >= end)
-			space->suspects[kept++] = space->suspects[i];
-	space->suspect_count = kept;
+	for (; suspect && suspect < behind && suspect->start < end; suspect++)
+		suspect->cleared = true;
 }
 
 int ranges_release(struct model *model, struct address_space *space, uint64_t start, uint64_t end)

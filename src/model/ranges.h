@@ -33,6 +33,7 @@ struct range_suspect {
 	uint64_t file_offset;
 	enum handle_type type;
 	bool phantom; /* it is mapped here, and not by the kernel */
+	bool cleared; /* an event of it came since */
 };
 
 struct address_space {
@@ -45,8 +46,7 @@ struct address_space {
 	uint64_t peak;
 	bool awaits_baseline; /* it was there before it was seen: what a survey finds is nobody's to blame */
 	uint64_t lost_ns;     /* when an event of it was lost that is not made good yet; 0: none was */
-	struct range_suspect
-	        *suspects; /* of the last survey; one that an event came for since is not there */
+	struct range_suspect *suspects; /* of the last survey, in order of address */
 	size_t suspect_count;
 	/* Its own ranges, arriving in chunks. */
 	struct space_entry *entries;
@@ -89,6 +89,9 @@ int ranges_release(struct model *model, struct address_space *space, uint64_t st
 
 /** @return the lowest range that ends after the address, or NULL */
 const struct range *ranges_first_after(const struct address_space *space, uint64_t address);
+
+/** @return the last survey's lowest difference that ends after the address, or NULL */
+struct range_suspect *ranges_suspect_after(const struct address_space *space, uint64_t address);
 
 /**
  * The makers of what was mapped by then are not known any more: events were lost, and the addresses may have

@@ -191,21 +191,18 @@ static int map_found(struct ranges_check *check, const struct range_suspect *fou
 static int differ(struct ranges_check *check, struct range_suspect found)
 {
 	struct address_space *space = check->space;
-	uint64_t start = found.start, end = found.end;
+	const struct range_suspect *before = ranges_suspect_after(space, found.start);
+	bool agreed = before && !before->cleared && before->phantom == found.phantom &&
+	              before->start <= found.start && before->end >= found.end;
 	int error;
 
-	if (start >= end)
+	if (found.start >= found.end)
 		return 0;
-	for (size_t i = 0; i < space->suspect_count && !space->awaits_baseline; i++) {
-		const struct range_suspect *before = &space->suspects[i];
-
-		if (before->phantom != found.phantom || before->start > start || before->end < end)
-			continue;
-		check->model->counters.drift += found.phantom;
-		return found.phantom ? ranges_release(check->model, space, start, end)
-		                     : map_found(check, &found);
+	if (agreed && found.phantom) {
+		check->model->counters.drift++;
+		return ranges_release(check->model, space, found.start, found.end);
 	}
-	if (space->awaits_baseline)
+	if (agreed || space->awaits_baseline)
 		return map_found(check, &found);
 	error = model_grow((void **)&check->suspects, &check->capacity, check->count + 1,
 	                   sizeof(check->suspects[0]));

@@ -113,6 +113,18 @@ size_t event_example(enum event_type type, union any_event *event)
 		memcpy(event->test.name, "test_a", 7);
 		bytes = offsetof(struct event_test, name) + 7;
 		break;
+	case EVENT_PROCESS_FOUND:
+		memcpy(event->found.comm, "fifteen_letters", COMM_BYTES);
+		bytes = sizeof(event->found);
+		break;
+	case EVENT_SPACE_RANGES:
+		event->ranges.count = 3;
+		for (uint64_t i = 0; i < 3; i++) {
+			event->ranges.entries[i].start = (1 + i * 2) * 4096;
+			event->ranges.entries[i].end = (2 + i * 2) * 4096;
+		}
+		bytes = offsetof(struct event_space_ranges, entries) + 3 * sizeof(struct space_entry);
+		break;
 	case EVENT_TYPE_COUNT:
 		break;
 	}

@@ -27,6 +27,8 @@ union any_event {
 	struct event_python_code code;
 	struct event_file file;
 	struct event_test test;
+	struct event_process_found found;
+	struct event_space_ranges ranges;
 };
 
 #define EVENT_EXAMPLE_NAMES_BYTES 16

@@ -70,6 +70,7 @@ static bool is_fixed(enum event_type type)
 	case EVENT_PYTHON_CODE:
 	case EVENT_FILE:
 	case EVENT_TEST:
+	case EVENT_SPACE_RANGES:
 		return false;
 	default:
 		return true;
@@ -272,6 +273,13 @@ Test(decode, descriptors_out_of_range)
 	REFUSED(EVENT_TABLE_NUMBERS, numbers.entries[0].fd, INT32_MAX);
 	ACCEPTED(EVENT_TABLE_NUMBERS, numbers.entries[2].fd, INT32_MAX);
 	ACCEPTED(EVENT_TABLE_NUMBERS, numbers.count, 0);
+	REFUSED(EVENT_SPACE_RANGES, ranges.count, 4);
+	REFUSED(EVENT_SPACE_RANGES, ranges.count, SPACE_CHUNK_MAX + 1);
+	REFUSED(EVENT_SPACE_RANGES, ranges.entries[0].end, 4096);
+	REFUSED(EVENT_SPACE_RANGES, ranges.entries[1].start, 4096);
+	REFUSED(EVENT_SPACE_RANGES, ranges.entries[2].role, SPACE_ROLE_COUNT);
+	ACCEPTED(EVENT_SPACE_RANGES, ranges.entries[1].start, 2 * 4096);
+	ACCEPTED(EVENT_SPACE_RANGES, ranges.count, 0);
 }
 
 Test(decode, mappings_out_of_range)

@@ -238,7 +238,7 @@ static void shrink(uint64_t *state, union any_event *event)
 		event->fd_made.file = b;
 		event->fd_made.fd = (int)random_below(state, 20);
 		event->fd_made.source_fd = (int)random_below(state, 20) - 1;
-		event->fd_made.origin = (uint16_t)random_below(state, HANDLE_ORIGIN_MMAP);
+		event->fd_made.origin = (uint16_t)random_below(state, HANDLE_ORIGIN_MAP_UNSEEN);
 		break;
 	case EVENT_FD_CLOSED:
 		event->fd_closed.table = a;
@@ -258,11 +258,28 @@ static void shrink(uint64_t *state, union any_event *event)
 	case EVENT_TABLE_NUMBERS:
 		event->numbers.table = a;
 		event->numbers.cause = (uint32_t)random_below(state, TABLE_CAUSE_COUNT);
+		event->numbers.lost_fds = random_below(state, 8) ? 0 : random_next(state);
+		event->numbers.lost_ns = random_below(state, 100000);
 		event->numbers.first = (uint32_t)random_below(state, 2);
 		event->numbers.last = (uint32_t)random_below(state, 3);
 		for (uint32_t i = 0; i < 3; i++) {
 			event->numbers.entries[i].fd = (int)(i * 6 + random_below(state, 6));
 			event->numbers.entries[i].file = random_below(state, 6);
+		}
+		break;
+	case EVENT_PROCESS_FOUND:
+		event->found.table = a;
+		event->found.space = b;
+		break;
+	case EVENT_SPACE_RANGES:
+		event->ranges.space = a;
+		event->ranges.first = (uint32_t)random_below(state, 2);
+		event->ranges.last = (uint32_t)random_below(state, 3);
+		event->ranges.lost_ns = random_below(state, 8) ? 0 : random_below(state, 100000);
+		for (uint64_t i = 0; i < 3; i++) {
+			event->ranges.entries[i].start = (i * 10 + random_below(state, 4)) * PAGE;
+			event->ranges.entries[i].end = (i * 10 + 5 + random_below(state, 5)) * PAGE;
+			event->ranges.entries[i].role = (uint16_t)(random_below(state, 8) / 7);
 		}
 		break;
 	case EVENT_MAP_MADE:
