@@ -12,6 +12,7 @@
 #include "cli/launch.h"
 #include "cli/message.h"
 #include "cli/run.h"
+#include "cli/watch.h"
 
 struct command {
 	const char *name;
@@ -21,6 +22,7 @@ struct command {
 
 static const struct command commands[] = {
         {"run", "run a command, follow it and all its descendants, say what was left open", run_main},
+        {"watch", "follow what runs already, and print again and again which places hold most", watch_main},
         {"doctor", "say what this kernel and this user can do, and what to do about the rest", doctor_main},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -36,7 +38,9 @@ static void print_help(void)
 	           "  -V, --version  print the version\n"
 	           "  -h, --help     print this; leftopen COMMAND --help tells of a command\n"
 	           "\n"
-	           "example: sudo leftopen run -- pytest tests/integration");
+	           "examples:\n"
+	           "  sudo leftopen run -- pytest tests/integration\n"
+	           "  sudo leftopen watch -p 4711");
 }
 
 /* A standard stream that the caller closed must not become the number of something else, a report's or the

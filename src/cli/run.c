@@ -4,19 +4,20 @@
 #include "cli/run.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "cli/command_files.h"
+#include "cli/following.h"
 #include "cli/launch.h"
 #include "cli/message.h"
 #include "cli/options.h"
@@ -24,14 +25,10 @@
 #include "cli/progress.h"
 #include "cli/run_reports.h"
 #include "cli/session.h"
-#include "load/features.h"
 #include "model/snapshot.h"
 
-/* How long an event waits in a ring that is nearly empty. */
-#define CONSUME_INTERVAL_MS 20
-
 struct run {
-	struct run_options options;
+	struct options options;
 	struct launch_signals signals;
 	struct launch_identity identity;
 	char *path; /* of the command */
@@ -39,6 +36,7 @@ struct run {
 	struct session_options session_options;
 	struct progress progress;
 	struct session *session;
+	struct following following;
 	struct run_reports *reports;
 	int signal_fd;
 	int wait_status;
@@ -93,37 +91,6 @@ static int cannot_run(const struct run *run, int error)
 	return launch_failure_status(error);
 }
 
-/* @return the first feature that following needs and that is not there, or NULL */
-static const struct feature *find_missing(void)
-{
-	struct feature_tracepoint tracepoint = {.name = "sys_exit_openat", .required = true};
-	struct feature_results results;
-
-	features_probe(&tracepoint, 1, &results);
-	for (int id = 0; id < FEATURE_COUNT; id++)
-		if (features_find(id)->required && results.of[id].state != FEATURE_OK)
-			return features_find(id);
-	return NULL;
-}
-
-/* What the kernel says of a program that it refuses tells a user little: the table of features has the reason
- * and the remedy. */
-static int cannot_follow(int error, const struct loader_error *detail)
-{
-	const struct feature *missing = find_missing();
-	const char *text = detail->text[0] ? detail->text : strerror(-error);
-
-	if (missing)
-		message_error("cannot follow processes on this machine: there is no %s, needed %s (%s). What "
-		              "to do: %s; `leftopen doctor` says more",
-		              missing->name, missing->purpose, text, missing->remedy);
-	else
-		message_error("cannot follow processes on this machine: %s. What to do: see what `leftopen "
-		              "doctor` says",
-		              text);
-	return LAUNCH_STATUS_FAILED;
-}
-
 /* Reports are files of whoever called leftopen, whatever user the command is to run as. @return 0, or the
  * exit status */
 static int open_reports(struct run *run)
@@ -166,18 +133,6 @@ static int prepare(struct run *run)
 	return open_reports(run);
 }
 
-/* Descriptors of files that are mapped are kept for naming. CMD has its process by now, and its caller's
- * limit. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 static int learn_files(struct run *run)
 {
 	const char *home = run->identity.home ? run->identity.home : getenv("HOME");
@@ -204,6 +159,8 @@ static int begin_following(struct run *run)
 	        .glob_count = run->options.app_count,
 	        .min_count = run->options.min_count,
 	        .samples = run->options.samples,
+	        .inherited = run->options.inherited,
+	        .names_targets = true,
 	        .progress = !run->options.quiet && isatty(STDERR_FILENO) ? progress_show_naming : NULL,
 	        .progress_context = &run->progress,
 	        .command = (const char *const *)run->options.command,
@@ -215,8 +172,9 @@ static int begin_following(struct run *run)
 	if (!error)
 		error = session_follow(run->session, (uint32_t)run->launch->process_id);
 	if (error)
-		return cannot_follow(error, &detail);
+		return following_cannot_begin(error, &detail);
 	session_armed(run->session);
+	following_begin(&run->following, run->session, false);
 	error = launch_release(run->launch);
 	return error ? cannot_run(run, error) : 0;
 }
@@ -255,38 +213,39 @@ static int cannot_wait(void)
 	return LAUNCH_STATUS_FAILED;
 }
 
+/* What goes wrong here is leftopen's: the command goes on, and is waited for. */
+static void say_once(const struct following *following, bool *said)
+{
+	if (following->error && !*said)
+		message_error("following stopped: %s; the command goes on", strerror(-following->error));
+	*said = following->error;
+}
+
 /* @return 0, or the exit status */
 static int follow(struct run *run)
 {
-	struct pollfd polled[] = {
-	        {.fd = run->launch->pid_fd, .events = POLLIN},
-	        {.fd = session_ring_fd(run->session), .events = POLLIN},
-	        {.fd = run->signal_fd, .events = POLLIN},
+	enum { COMMAND = FOLLOWING_RING + 1, SIGNALS, COUNT };
+	struct pollfd polled[COUNT] = {
+	        [COMMAND] = {.fd = run->launch->pid_fd, .events = POLLIN},
+	        [SIGNALS] = {.fd = run->signal_fd, .events = POLLIN},
 	};
-	int error = 0;
+	bool said = false;
 
-	while (!(polled[0].revents & POLLIN)) {
-		int consumed = 0;
-
-		if (poll(polled, sizeof(polled) / sizeof(polled[0]), CONSUME_INTERVAL_MS) < 0 &&
-		    errno != EINTR)
+	while (!(polled[COMMAND].revents & POLLIN)) {
+		if (following_step(&run->following, polled, COUNT, INT_MAX))
 			return cannot_wait();
-		if (!error)
-			consumed = session_consume(run->session);
-		if (consumed) {
-			/* What goes wrong here is leftopen's: the command goes on, and is waited for. */
-			error = consumed;
-			polled[1].fd = -1;
-			message_error("following stopped: %s; the command goes on", strerror(-error));
-		}
+		say_once(&run->following, &said);
 		/* Last, as a report tells of all that was before the signal. */
-		if (polled[2].revents & POLLIN)
+		if (polled[SIGNALS].revents & POLLIN)
 			take_signal(run);
 	}
 	while (waitpid(run->launch->process_id, &run->wait_status, 0) < 0)
 		if (errno != EINTR)
 			return cannot_wait();
-	return error ? LAUNCH_STATUS_FAILED : 0;
+	/* Survivors are compared with the kernel while they are followed. */
+	following_settle(&run->following);
+	say_once(&run->following, &said);
+	return run->following.error ? LAUNCH_STATUS_FAILED : 0;
 }
 
 static int finish(struct run *run)
@@ -312,6 +271,7 @@ static void clear(struct run *run)
 	launch_free(run->launch);
 	launch_identity_clear(&run->identity);
 	free(run->path);
+	options_clear(&run->options);
 	fd_close(&run->signal_fd);
 }
 
@@ -320,17 +280,18 @@ int run_main(int argc, char **argv)
 	struct run run = {.signal_fd = -1};
 	int status, wait_status;
 
-	switch (options_parse_run(argc, argv, &run.options)) {
+	switch (options_parse(OPTIONS_OF_RUN, argc, argv, &run.options)) {
 	case OPTIONS_DONE:
 		return 0;
 	case OPTIONS_USAGE:
 		return LAUNCH_STATUS_FAILED;
-	case OPTIONS_RUN:
+	case OPTIONS_GO_ON:
 		break;
 	}
 	status = prepare(&run);
 	if (!status) {
-		raise_descriptor_limit();
+		/* CMD has its process by now, and its caller's limit. */
+		following_raise_descriptor_limit();
 		status = begin_following(&run);
 	}
 	if (!status)

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 struct launch_identity;
-struct run_options;
+struct options;
 struct run_reports;
 struct snapshot;
 
@@ -18,8 +18,8 @@ struct snapshot;
  * @param options stay the caller's and must outlive the reports
  * @return 0, or -errno
  */
-int run_reports_open(const struct run_options *options, const struct launch_identity *identity,
-                     pid_t process_id, struct run_reports **ret_reports);
+int run_reports_open(const struct options *options, const struct launch_identity *identity, pid_t process_id,
+                     struct run_reports **ret_reports);
 
 /** Writes all reports and puts the files in place. Says what failed. @return 0, or the first -errno */
 int run_reports_write(struct run_reports *reports, const struct snapshot *snapshot);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "cli/cgroup.h"
 #include "consume/decode.h"
 #include "load/marks.h"
 #include "load/tracefs.h"
@@ -30,12 +31,17 @@
 #define MEASURE_PERIOD_NS 2000000000ULL
 #define MEASURE_MOMENT_NS 50000000ULL
 
+/* Where those that are gone are forgotten, at most so many wait for it. Chosen by: going by all processes
+ * takes less time than they took to begin and end. */
+#define GONE_MAX 10000
+
 struct session {
 	const struct session_options *options;
 	struct loader *loader;
 	struct model *model;
 	struct mapped_files *files;
 	struct python_codes *codes;
+	struct symbols *symbols;
 	struct room_rules rules;
 	uint64_t started_ns, armed_ns, measured_from_ns;
 	enum survey_follows follows; /* in each survey */
@@ -114,6 +120,37 @@ static int take_file(struct session *session, const struct event_file *event)
 	return error;
 }
 
+/* What no event tells of a process that was there before. What cannot be read, as it is gone, is not known.
+ */
+static int describe_found(struct session *session, uint32_t process_id)
+{
+	char text[PATH_MAX];
+	FD_OWNED int fd = -1;
+	ssize_t length;
+	int error = 0;
+
+	if (!cgroup_read(process_id, text, sizeof(text)))
+		error = model_set_cgroup(session->model, process_id, text);
+	(void)snprintf(text, sizeof(text), "/proc/%u/cmdline", process_id);
+	fd = open(text, O_RDONLY | O_CLOEXEC);
+	length = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	if (!error && length > 0)
+		error = model_set_arguments(session->model, process_id, text, (size_t)length);
+	return error;
+}
+
+static int apply(struct session *session, const struct event_header *event)
+{
+	int error = model_apply(session->model, event);
+
+	if (!error && event->type == EVENT_PROCESS_FOUND &&
+	    ((const struct event_process_found *)event)->begins)
+		error = describe_found(session, event->process_id);
+	if (session->options->forgets_gone && model_gone(session->model) > GONE_MAX)
+		model_forget_gone(session->model);
+	return error;
+}
+
 static int take_event(void *context, const void *data, size_t bytes)
 {
 	struct session *session = context;
@@ -132,7 +169,7 @@ static int take_event(void *context, const void *data, size_t bytes)
 		session->not_kept++;
 	else if (error)
 		return error;
-	return model_apply(session->model, event);
+	return apply(session, event);
 }
 
 static int attach(struct session *session, struct loader_error *ret_error)
@@ -172,6 +209,8 @@ int session_new(const struct session_options *options, struct session **ret_sess
 		error = mapped_files_new(&session->files);
 	if (!error)
 		error = python_codes_new(&session->codes);
+	if (!error)
+		error = symbols_new(session->files, session->codes, &session->rules, &session->symbols);
 	if (!error)
 		error = loader_open(&options->loader, &session->loader, ret_error);
 	if (!error)
@@ -220,26 +259,6 @@ int session_learn_files(struct session *session, char *const *paths, size_t coun
 	return error ? error : session_consume(session);
 }
 
-static int read_cgroup(uint32_t process_id, char *to, size_t bytes)
-{
-	char path[64], line[PATH_MAX];
-	FILE *file;
-
-	(void)snprintf(path, sizeof(path), "/proc/%u/cgroup", process_id);
-	file = fopen(path, "re");
-	if (!file)
-		return -errno;
-	to[0] = '\0';
-	/* cgroup v2's line is "0::/path". */
-	while (fgets(line, sizeof(line), file)) {
-		line[strcspn(line, "\n")] = '\0';
-		if (!strncmp(line, "0::", 3))
-			(void)snprintf(to, bytes, "%s", line + 3);
-	}
-	(void)fclose(file);
-	return 0;
-}
-
 int session_follow(struct session *session, uint32_t process_id)
 {
 	char cgroup[PATH_MAX];
@@ -251,7 +270,7 @@ int session_follow(struct session *session, uint32_t process_id)
 	error = model_follow(session->model, process_id, (uint32_t)getpid(), start_ns, "leftopen");
 	if (!error)
 		error = loader_follow(session->loader, process_id, start_ns);
-	if (!error && !read_cgroup(process_id, cgroup, sizeof(cgroup)))
+	if (!error && !cgroup_read(process_id, cgroup, sizeof(cgroup)))
 		error = model_set_cgroup(session->model, process_id, cgroup);
 	if (!error)
 		loader_switch(session->loader, true);
@@ -273,11 +292,30 @@ int session_follow_running(struct session *session, const uint32_t *process_ids,
 
 	session->follows = process_ids ? SURVEY_FOLLOWS_NONE : SURVEY_FOLLOWS_ALL;
 	for (size_t i = 0; i < count && !error; i++)
-		error = loader_want(session->loader, process_ids[i]);
+		error = loader_want(session->loader, process_ids[i], true);
 	if (error)
 		return error;
 	loader_switch(session->loader, true);
-	return survey(session, process_ids ? SURVEY_FOLLOWS_WANTED : SURVEY_FOLLOWS_ALL);
+	error = survey(session, process_ids ? SURVEY_FOLLOWS_WANTED : SURVEY_FOLLOWS_ALL);
+	/* Another process may be given the same number later. */
+	for (size_t i = 0; i < count; i++)
+		(void)loader_want(session->loader, process_ids[i], false);
+	return error;
+}
+
+bool session_follows(const struct session *session, uint32_t process_id)
+{
+	return loader_follows(session->loader, process_id);
+}
+
+uint64_t session_losses(const struct session *session)
+{
+	const uint64_t *losses = loader_losses(session->loader);
+	uint64_t sum = 0;
+
+	for (size_t cause = 0; cause < LOSS_COUNT; cause++)
+		sum += losses[cause];
+	return sum;
 }
 
 int session_survey(struct session *session)
@@ -372,6 +410,8 @@ int session_snapshot(struct session *session, struct snapshot **ret_snapshot)
 	        .started_ns = session->armed_ns,
 	        .min_count = options->min_count,
 	        .samples = options->samples,
+	        .inherited = options->inherited,
+	        .names_targets = options->names_targets,
 	        .maps_limit = read_maps_limit(),
 	        .command = options->command,
 	        .command_count = options->command_count,
@@ -382,22 +422,16 @@ int session_snapshot(struct session *session, struct snapshot **ret_snapshot)
 	        .progress = options->progress,
 	        .progress_context = options->progress_context,
 	};
-	struct symbols *symbols;
-	struct namer namer;
-	int error;
+	struct namer namer = symbols_namer(session->symbols);
 
+	if (options->forgets_gone)
+		model_forget_gone(session->model);
 	/* Costs that cannot be read are left out of the report. */
 	(void)loader_read_cost(session->loader, &cost);
 	build.recursion_misses = cost.recursion_misses;
 	build.realtime_ns = clock_ns(CLOCK_REALTIME) - build.now_ns;
 	read_own_cost(session, &cost, &build.self);
-	error = symbols_new(session->files, session->codes, &session->rules, &symbols);
-	if (error)
-		return error;
-	namer = symbols_namer(symbols);
-	error = snapshot_new(session->model, &namer, &build, ret_snapshot);
-	symbols_free(symbols);
-	return error;
+	return snapshot_new(session->model, &namer, &build, ret_snapshot);
 }
 
 void session_free(struct session *session)
@@ -405,6 +439,7 @@ void session_free(struct session *session)
 	if (!session)
 		return;
 	loader_free(session->loader);
+	symbols_free(session->symbols);
 	model_free(session->model);
 	mapped_files_free(session->files);
 	python_codes_free(session->codes);

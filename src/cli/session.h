@@ -19,7 +19,10 @@ struct session_options {
 	const char *const *application_globs; /* --app */
 	size_t glob_count;
 	uint64_t min_count;
-	size_t samples;                                             /* 0: all */
+	size_t samples;     /* 0: all */
+	bool inherited;     /* --inherited */
+	bool names_targets; /* of living processes' descriptors */
+	bool forgets_gone;  /* processes that have ended are in no snapshot, and take no room */
 	void (*progress)(void *context, size_t done, size_t total); /* of naming stacks; NULL: nobody asks */
 	void *progress_context;
 	const char *const *command;
@@ -54,6 +57,12 @@ int session_follow(struct session *session, uint32_t process_id);
  * @return 0, or -errno
  */
 int session_follow_running(struct session *session, const uint32_t *process_ids, size_t count);
+
+/** @return whether the process is followed now */
+bool session_follows(const struct session *session, uint32_t process_id);
+
+/** @return events and the like that were lost so far, of all causes */
+uint64_t session_losses(const struct session *session);
 
 /**
  * Holds what is known against the kernel's own tables. A difference is made good by the second survey that

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "model/categories.h"
+#include "model/inherited.h"
 #include "model/internal.h"
 #include "model/interned.h"
 #include "model/left_open.h"
@@ -119,9 +120,9 @@ static int fill_samples(struct builder *builder, const struct model_group *from,
 		struct snapshot_sample *to = &out->samples[i];
 		const char *target = sample->target, *test = "";
 
-		if (!target && sample->fd >= 0 && !process->exited)
+		if (!target && sample->fd >= 0 && !process->exited && builder->options->names_targets)
 			target = builder->namer->target(builder->namer->context, builder->arena,
-			                                process->process_id, sample->fd);
+			                                process->process_id, process->start_ns, sample->fd);
 		if (sample->test.v)
 			test = builder->model->tests[sample->test.v - 1]->name;
 		to->fd = sample->fd;
@@ -153,6 +154,7 @@ static int add_groups(struct builder *builder, const struct process *process, si
 		out->type = from->type;
 		out->origin = from->origin;
 		out->category = from->category;
+		out->inherited = from->inherited;
 		out->process = index;
 		out->count = from->count;
 		out->instances = from->instances;
@@ -192,6 +194,27 @@ static void forget_reporters(const struct model *model)
 	}
 }
 
+/* @param ret_groups holds what was folded, also after a failure */
+static int fold_one(struct builder *builder, struct process *process, struct group_list *ret_groups)
+{
+	const struct fold fold = {
+	        .model = builder->model,
+	        .process = process,
+	        .until_ns = process->mark ? process->mark_ns : builder->options->now_ns,
+	        .samples = builder->options->samples,
+	};
+	int error = left_open_take(builder->model, process, LEFT_OPEN_SHARED_TOO);
+
+	if (!error)
+		error = left_open_fold(&fold, ret_groups);
+	inherited_count(process, &builder->snapshot->live);
+	if (!error && builder->options->inherited)
+		error = inherited_fold(&fold, ret_groups);
+	if (!process->mark)
+		left_open_clear(process);
+	return error;
+}
+
 /* Living processes' sets are taken as they are now, without the mark that ends a process. */
 static int fold_living(struct builder *builder)
 {
@@ -204,18 +227,9 @@ static int fold_living(struct builder *builder)
 		return -ENOMEM;
 	builder->living_count = count;
 	choose_reporters(builder->model);
-	for (process = builder->model->first; process && !error; process = process->next) {
-		if (process->ended_ns)
-			continue;
-		error = left_open_take(builder->model, process, LEFT_OPEN_SHARED_TOO);
-		if (!error)
-			error = left_open_fold(builder->model, process,
-			                       process->mark ? process->mark_ns : builder->options->now_ns,
-			                       &builder->living[i]);
-		if (!process->mark)
-			left_open_clear(process);
-		i++;
-	}
+	for (process = builder->model->first; process && !error; process = process->next)
+		if (!process->ended_ns)
+			error = fold_one(builder, process, &builder->living[i++]);
 	forget_reporters(builder->model);
 	return error;
 }

@@ -4,6 +4,8 @@
 #ifndef LEFTOPEN_MODEL_BUILD_H
 #define LEFTOPEN_MODEL_BUILD_H
 
+#include <stdbool.h>
+
 #include "model/model.h"
 #include "model/naming.h"
 #include "model/rooms.h"
@@ -18,6 +20,8 @@ struct build_options {
 	uint64_t started_ns;  /* CLOCK_BOOTTIME */
 	uint64_t min_count;   /* instances that make a leak */
 	size_t samples;       /* kept of each group, 0: all */
+	bool inherited;       /* living processes' groups of what they did not make, too */
+	bool names_targets;   /* asks the namer what living processes' descriptors refer to */
 	uint64_t maps_limit;  /* vm.max_map_count, UINT64_MAX: unknown */
 	const char *const *command;
 	size_t command_count;

@@ -81,6 +81,7 @@ struct model_group {
 	enum handle_type type;
 	enum handle_origin origin;
 	enum handle_category category;
+	bool inherited; /* nobody's to blame, and in no finding */
 	uint64_t stack;
 	uint64_t count, instances, bytes;
 	uint64_t never, at_shutdown;
@@ -127,6 +128,7 @@ struct process {
 	struct left_open **left_open;
 	size_t left_open_count, left_open_capacity;
 	struct group_list groups; /* of its left-open set, once it is gone */
+	size_t left_open_kept;    /* that these are made of */
 	/* Taken from its table and space when it lets go of them. */
 	uint64_t fds_live, fds_peak, fds_opened, fds_closed;
 	uint64_t maps_live, maps_bytes, maps_peak;
@@ -151,7 +153,7 @@ struct model_file {
 struct model {
 	struct process *living; /* by id */
 	struct process *first, **last;
-	size_t process_count;
+	size_t process_count, gone_count; /* of these, gone */
 	struct fd_table *tables;
 	struct address_space *spaces;
 	struct model_stack *stacks;

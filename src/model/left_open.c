@@ -237,8 +237,8 @@ static int add_sample(const struct model *model, struct model_group *group, cons
 	return 0;
 }
 
-static int add_to_group(const struct model *model, const struct process *process, struct model_group *group,
-                        const struct left_open *entry, const struct left_open *previous, uint64_t until_ns)
+static int add_to_group(const struct fold *fold, struct model_group *group, const struct left_open *entry,
+                        const struct left_open *previous)
 {
 	const struct maker *maker = &entry->maker;
 	bool released = entry->released && entry->released >= entry->bytes;
@@ -254,9 +254,11 @@ static int add_to_group(const struct model *model, const struct process *process
 	if (!group->oldest_ns)
 		group->oldest_ns = maker->made_ns;
 	group->newest_ns = maker->made_ns;
-	group->slices |= 1U << slice_of(process, maker->made_ns, until_ns);
-	error = count_test(group, process, maker);
-	return error ? error : add_sample(model, group, entry);
+	group->slices |= 1U << slice_of(fold->process, maker->made_ns, fold->until_ns);
+	error = count_test(group, fold->process, maker);
+	if (error || (fold->samples && group->sample_count >= fold->samples))
+		return error;
+	return add_sample(fold->model, group, entry);
 }
 
 static int begin_group(struct group_list *list, const struct left_open *entry, struct model_group **ret_group)
@@ -277,37 +279,46 @@ static int begin_group(struct group_list *list, const struct left_open *entry, s
 	return 0;
 }
 
-int left_open_fold(const struct model *model, const struct process *process, uint64_t until_ns,
-                   struct group_list *ret_groups)
+int left_open_fold_entries(const struct fold *fold, struct left_open **entries, size_t count,
+                           struct group_list *groups)
 {
-	struct group_list list = {0};
 	struct model_group *group = NULL;
 	const struct left_open *previous = NULL;
+	size_t before = groups->count;
 	int error = 0;
 
 	/* count 0: qsort's base may not be NULL */
-	if (process->left_open_count)
-		qsort(process->left_open, process->left_open_count, sizeof(process->left_open[0]),
-		      compare_entries);
-	for (size_t i = 0; i < process->left_open_count && !error; i++) {
-		const struct left_open *entry = process->left_open[i];
+	if (count)
+		qsort(entries, count, sizeof(entries[0]), compare_entries);
+	for (size_t i = 0; i < count && !error; i++) {
+		const struct left_open *entry = entries[i];
 
-		if (entry->withdrawn || handed_over(process, entry))
+		if (entry->withdrawn || handed_over(fold->process, entry))
 			continue;
 		if (!group || compare_groups(previous, entry)) {
-			error = begin_group(&list, entry, &group);
+			error = begin_group(groups, entry, &group);
 			previous = NULL;
 		}
 		if (!error)
-			error = add_to_group(model, process, group, entry, previous, until_ns);
+			error = add_to_group(fold, group, entry, previous);
 		previous = entry;
 	}
+	for (size_t i = before; i < groups->count; i++)
+		groups->items[i].test_count =
+		        group_tests_merge(groups->items[i].tests, groups->items[i].test_count);
+	return error;
+}
+
+int left_open_fold(const struct fold *fold, struct group_list *ret_groups)
+{
+	struct group_list list = {0};
+	int error =
+	        left_open_fold_entries(fold, fold->process->left_open, fold->process->left_open_count, &list);
+
 	if (error) {
 		left_open_groups_free(&list);
 		return error;
 	}
-	for (size_t i = 0; i < list.count; i++)
-		list.items[i].test_count = group_tests_merge(list.items[i].tests, list.items[i].test_count);
 	*ret_groups = list;
 	return 0;
 }

@@ -19,20 +19,34 @@ enum left_open_shared {
  */
 int left_open_take(struct model *model, struct process *process, enum left_open_shared shared);
 
+/* What a set is folded for. */
+struct fold {
+	const struct model *model;
+	const struct process *process;
+	uint64_t until_ns; /* the end of the process's life so far, for its five slices */
+	size_t samples;    /* kept of each group, 0: all */
+};
+
 /**
  * Folds the set into groups of one stack and type. What a process that has ended handed over to a child that
  * lives is left out.
- * @param until_ns the end of the process's life so far, for its five slices
  * @param ret_groups for left_open_groups_free()
  * @return 0, or -ENOMEM
  */
-int left_open_fold(const struct model *model, const struct process *process, uint64_t until_ns,
-                   struct group_list *ret_groups);
+int left_open_fold(const struct fold *fold, struct group_list *ret_groups);
+
+/**
+ * The same of any entries, whose order changes.
+ * @param groups are added to
+ * @return 0; -ENOMEM: some are missing
+ */
+int left_open_fold_entries(const struct fold *fold, struct left_open **entries, size_t count,
+                           struct group_list *groups);
 
 /** Drops the set; handles that live on are in none. */
 void left_open_clear(struct process *process);
 
-/** Frees what left_open_fold() gave; the list is empty afterwards. */
+/** Frees what left_open_fold() or left_open_fold_entries() gave; the list is empty afterwards. */
 void left_open_groups_free(struct group_list *groups);
 
 #endif

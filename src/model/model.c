@@ -74,6 +74,37 @@ int model_set_cgroup(struct model *model, uint32_t process_id, const char *cgrou
 	return process->cgroup ? 0 : -ENOMEM;
 }
 
+int model_set_arguments(struct model *model, uint32_t process_id, const char *arguments, size_t bytes)
+{
+	struct process *process = process_find(model, process_id);
+
+	return process && !process->arguments && bytes ? process_set_arguments(process, arguments, bytes) : 0;
+}
+
+size_t model_gone(const struct model *model)
+{
+	return model->gone_count;
+}
+
+void model_forget_gone(struct model *model)
+{
+	struct process **link = &model->first, *process;
+
+	while ((process = *link)) {
+		if (!process->ended_ns) {
+			link = &process->next;
+			continue;
+		}
+		*link = process->next;
+		model->process_count--;
+		model->gone_count--;
+		model->group_count -= process->groups.count;
+		model->left_open_count -= process->left_open_kept;
+		process_free(model, process);
+	}
+	model->last = link;
+}
+
 static void fill_maker(const struct process *process, const struct event_header *header, uint64_t stack,
                        uint16_t origin, struct maker *ret_maker)
 {

@@ -6,6 +6,7 @@
 #ifndef LEFTOPEN_MODEL_MODEL_H
 #define LEFTOPEN_MODEL_MODEL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "event_abi.h"
@@ -53,6 +54,15 @@ int model_apply(struct model *model, const struct event_header *event);
 
 /** Sets where a process runs (its cgroup's path), once; later calls change nothing. @return 0, or -ENOMEM */
 int model_set_cgroup(struct model *model, uint32_t process_id, const char *cgroup);
+
+/** Sets a process's command line, where no exec of it was seen. @return 0, or -ENOMEM */
+int model_set_arguments(struct model *model, uint32_t process_id, const char *arguments, size_t bytes);
+
+/** @return how many processes that are gone are remembered */
+size_t model_gone(const struct model *model);
+
+/** Forgets processes that are gone, and what they left open. */
+void model_forget_gone(struct model *model);
 
 /**
  * A survey of the running processes is complete, and all of its events are applied.

@@ -27,8 +27,14 @@ struct namer {
 	int (*python)(void *context, struct arena *arena, const struct stack_frame *frame,
 	              struct snapshot_frame *ret_frame);
 
-	/** What a living process's descriptor refers to. @return a string of the arena, or NULL: unknown */
-	const char *(*target)(void *context, struct arena *arena, uint32_t process_id, int fd);
+	/**
+	 * What a living process's descriptor refers to.
+	 * @param start_ns not before the process's start, CLOCK_BOOTTIME: a later one of the same id is
+	 * another
+	 * @return a string of the arena, or NULL: unknown
+	 */
+	const char *(*target)(void *context, struct arena *arena, uint32_t process_id, uint64_t start_ns,
+	                      int fd);
 };
 
 #endif

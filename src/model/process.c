@@ -135,7 +135,11 @@ static void orphan_children(struct model *model, struct process *parent)
 
 static int end(struct model *model, struct process *process, uint64_t time_ns)
 {
-	uint64_t until = process->mark ? process->mark_ns : time_ns;
+	const struct fold fold = {
+	        .model = model,
+	        .process = process,
+	        .until_ns = process->mark ? process->mark_ns : time_ns,
+	};
 	int error = left_open_take(model, process, LEFT_OPEN_SHARED_LATER);
 
 	keep_counts(process);
@@ -145,11 +149,13 @@ static int end(struct model *model, struct process *process, uint64_t time_ns)
 	    (model->group_count >= MODEL_GROUPS_MAX || model->left_open_count >= MODEL_LEFT_OPEN_MAX)) {
 		model->counters.over_maximum += process->left_open_count;
 	} else if (!error) {
-		error = left_open_fold(model, process, until, &process->groups);
+		error = left_open_fold(&fold, &process->groups);
 		model->group_count += process->groups.count;
-		model->left_open_count += process->left_open_count;
+		process->left_open_kept = process->left_open_count;
+		model->left_open_count += process->left_open_kept;
 	}
 	left_open_clear(process);
+	model->gone_count++;
 	HASH_DEL(model->living, process);
 	orphan_children(model, process);
 	set_parent(process, NULL);
@@ -330,18 +336,23 @@ int process_execed(struct model *model, struct process *process, const struct ev
 	return error;
 }
 
-int process_arguments(struct process *process, const struct event_process_arguments *event)
+int process_set_arguments(struct process *process, const char *bytes, size_t count)
 {
-	char *arguments = malloc(event->bytes + 1);
+	char *arguments = malloc(count + 1);
 
 	if (!arguments)
 		return -ENOMEM;
-	memcpy(arguments, event->arguments, event->bytes);
-	arguments[event->bytes] = '\0';
+	memcpy(arguments, bytes, count);
+	arguments[count] = '\0';
 	free(process->arguments);
 	process->arguments = arguments;
-	process->argument_bytes = event->bytes + 1;
+	process->argument_bytes = count + 1;
 	return 0;
+}
+
+int process_arguments(struct process *process, const struct event_process_arguments *event)
+{
+	return process_set_arguments(process, event->arguments, event->bytes);
 }
 
 int process_marked(struct model *model, struct process *process, const struct event_mark *event)

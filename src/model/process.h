@@ -28,6 +28,9 @@ int process_execed(struct model *model, struct process *process, const struct ev
 /** Keeps the command line of a process's program. @return 0 or -ENOMEM */
 int process_arguments(struct process *process, const struct event_process_arguments *event);
 
+/** The same, each argument with its NUL. @return 0 or -ENOMEM */
+int process_set_arguments(struct process *process, const char *bytes, size_t count);
+
 /** The process begins to shut down: its left-open set is taken. @return 0 or -ENOMEM */
 int process_marked(struct model *model, struct process *process, const struct event_mark *event);
 

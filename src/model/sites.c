@@ -203,7 +203,7 @@ static int name_sites(struct snapshot *snapshot, struct naming *namings)
 
 static bool is_finding(const struct snapshot_group *group)
 {
-	return group->category == CATEGORY_APPLICATION;
+	return !group->inherited && group->category == CATEGORY_APPLICATION;
 }
 
 int sites_build(struct snapshot *snapshot, const struct model *model, const struct model_group *const *groups,

@@ -70,6 +70,7 @@ struct snapshot_group {
 	enum handle_type type;
 	enum handle_origin origin;
 	enum handle_category category;
+	bool inherited; /* of a process that did not make them: in no site */
 	size_t process; /* index */
 	uint64_t count;
 	uint64_t instances;
@@ -180,6 +181,13 @@ struct snapshot_completeness {
 	size_t why_count;
 };
 
+/* What living processes hold; a table or space that several share counts once. */
+struct snapshot_live {
+	uint64_t processes;
+	uint64_t fds, maps;
+	uint64_t inherited_fds, inherited_maps; /* of these: open before following began, or handed down */
+};
+
 struct snapshot {
 	struct arena *arena; /* owns this struct too: both are gone with snapshot_free() */
 	const char **command;
@@ -189,6 +197,7 @@ struct snapshot {
 	const char *working_directory;
 	struct snapshot_completeness completeness;
 	struct snapshot_self self;
+	struct snapshot_live live;
 	struct snapshot_process *processes;
 	size_t process_count;
 	struct snapshot_site *sites; /* by verdict, then by what they hold */

@@ -16,6 +16,7 @@ struct report_options {
 	bool quiet;     /* the verdict's two lines only, nothing where nothing was found */
 	size_t top;     /* sites shown in text, 0: all */
 	size_t samples; /* of each group in JSON, 0: all that the snapshot has */
+	size_t columns; /* of the terminal, for tables; 0: none, and no line is cut */
 };
 
 struct report_format {

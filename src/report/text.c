@@ -168,7 +168,7 @@ static void print_report(struct text_output *output)
 	print_completeness(output);
 }
 
-static int write_whole(FILE *stream, const char *text, size_t length)
+int text_write_whole(FILE *stream, const char *text, size_t length)
 {
 	errno = 0;
 	if (fwrite(text, 1, length, stream) == length && fflush(stream) == 0)
@@ -191,7 +191,7 @@ int report_text_write(const struct snapshot *snapshot, const struct report_optio
 	failed = ferror(output.stream) || output.out_of_memory;
 	if (fclose(output.stream) != 0)
 		failed = true;
-	r = failed ? -ENOMEM : write_whole(stream, text, length);
+	r = failed ? -ENOMEM : text_write_whole(stream, text, length);
 	free(text);
 	return r;
 }

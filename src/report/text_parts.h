@@ -34,6 +34,11 @@ enum text_color {
 	TEXT_COLOR_COUNT
 };
 
+/* text.c */
+
+/** Writes a text and flushes. @return 0, or -errno */
+int text_write_whole(FILE *stream, const char *text, size_t length);
+
 /* text_print.c: numbers, strings of strangers, names of things. */
 
 /** @return how many items of a list are shown: at most the limit, and all where the options say verbose */

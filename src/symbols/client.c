@@ -4,16 +4,16 @@
 #include "symbols/client.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <uthash.h>
 
 #include "base/arena.h"
 #include "symbols/mapped_files.h"
 #include "symbols/native.h"
 #include "symbols/python_codes.h"
+#include "symbols/target_reader.h"
 
 /* Files that are open for naming, each with its debug information in memory. Beyond it all are closed, and
  * opened anew where they are asked for again. Chosen by: a desktop program maps some 200. */
@@ -25,11 +25,30 @@ struct known_object {
 	UT_hash_handle hh;
 };
 
+/* Places whose names are kept, so that a report that is made again and again names only what is new. Beyond
+ * it all are dropped. Chosen by: a large program's stacks go through some ten thousand; 200 bytes each. */
+#define NAMES_MAX 100000
+
+struct known_place {
+	struct file_key file;
+	uint64_t position;
+	uint64_t is_return_address;
+};
+
+struct known_name {
+	struct known_place place;
+	struct native_name *names;
+	size_t count; /* 0: it has none */
+	UT_hash_handle hh;
+};
+
 struct symbols {
 	struct mapped_files *files;
 	const struct python_codes *codes;
 	const struct room_rules *rules;
 	struct known_object *objects;
+	struct known_name *names;
+	struct target_reader targets;
 };
 
 int symbols_new(struct mapped_files *files, const struct python_codes *codes, const struct room_rules *rules,
@@ -42,6 +61,7 @@ int symbols_new(struct mapped_files *files, const struct python_codes *codes, co
 	symbols->files = files;
 	symbols->codes = codes;
 	symbols->rules = rules;
+	target_reader_init(&symbols->targets);
 	*ret_symbols = symbols;
 	return 0;
 }
@@ -57,11 +77,24 @@ static void forget_objects(struct symbols *symbols)
 	}
 }
 
+static void forget_names(struct symbols *symbols)
+{
+	struct known_name *known, *next;
+
+	HASH_ITER (hh, symbols->names, known, next) {
+		HASH_DEL(symbols->names, known);
+		native_names_free(known->names, known->count);
+		free(known);
+	}
+}
+
 void symbols_free(struct symbols *symbols)
 {
 	if (!symbols)
 		return;
+	forget_names(symbols);
 	forget_objects(symbols);
+	target_reader_clear(&symbols->targets);
 	free(symbols);
 }
 
@@ -107,6 +140,43 @@ static int unnamed(struct arena *arena, const char *path, const struct stack_fra
 	return 0;
 }
 
+/* @return 0: ret_known is the client's; it has no names where the file cannot be read; -ENOMEM */
+static int find_names(struct symbols *symbols, const struct stack_frame *frame, const char *path,
+                      bool is_return_address, const struct known_name **ret_known)
+{
+	struct known_place place = {
+	        .file = frame->file,
+	        .position = frame->position,
+	        .is_return_address = is_return_address,
+	};
+	struct native_object *object;
+	struct known_name *known;
+	int error;
+
+	HASH_FIND(hh, symbols->names, &place, sizeof(place), known);
+	if (known) {
+		*ret_known = known;
+		return 0;
+	}
+	if (HASH_COUNT(symbols->names) >= NAMES_MAX)
+		forget_names(symbols);
+	known = calloc(1, sizeof(*known));
+	if (!known)
+		return -ENOMEM;
+	known->place = place;
+	object = find_object(symbols, &frame->file, path);
+	error = object ? native_object_name(object, frame->position, is_return_address, &known->names,
+	                                    &known->count)
+	               : -ENOENT;
+	if (error == -ENOMEM) {
+		free(known);
+		return error;
+	}
+	HASH_ADD(hh, symbols->names, place, sizeof(known->place), known);
+	*ret_known = known;
+	return 0;
+}
+
 static int name_native(void *context, struct arena *arena, const struct stack_frame *frame,
                        bool is_return_address, struct snapshot_frame **ret_frames, size_t *ret_count)
 {
@@ -114,40 +184,37 @@ static int name_native(void *context, struct arena *arena, const struct stack_fr
 	const char *path = frame->file.inode ? mapped_files_path(symbols->files, &frame->file) : NULL;
 	char *module = arena_strdup(arena, path ? path : "");
 	enum frame_room room = path ? rooms_of_native(symbols->rules, path) : ROOM_RUNTIME;
-	struct native_object *object = path ? find_object(symbols, &frame->file, path) : NULL;
-	struct native_name *names = NULL;
+	const struct known_name *known = NULL;
 	struct snapshot_frame *frames;
-	size_t count = 0;
-	int error = -ENOENT;
+	int error = module ? 0 : -ENOMEM;
 
-	if (!module)
-		return -ENOMEM;
-	if (object)
-		error = native_object_name(object, frame->position, is_return_address, &names, &count);
-	if (error == -ENOMEM)
+	if (!error && path)
+		error = find_names(symbols, frame, path, is_return_address, &known);
+	if (error)
 		return error;
-	if (error || !count)
+	if (!known || !known->count)
 		return unnamed(arena, module, frame, room, ret_frames, ret_count);
-	frames = arena_alloc(arena, count * sizeof(*frames));
-	for (size_t i = 0; frames && i < count; i++) {
+	frames = arena_alloc(arena, known->count * sizeof(*frames));
+	for (size_t i = 0; frames && i < known->count; i++) {
+		const struct native_name *name = &known->names[i];
+
 		frames[i] = (struct snapshot_frame){
-		        .function = arena_strdup(arena, names[i].function),
+		        .function = arena_strdup(arena, name->function),
 		        .module = module,
-		        .file = arena_strdup(arena, names[i].file),
-		        .line = names[i].line,
+		        .file = arena_strdup(arena, name->file),
+		        .line = name->line,
 		        .offset = frame->position,
 		        .language = LANGUAGE_NATIVE,
 		        .room = room,
-		        .inlined = names[i].inlined,
+		        .inlined = name->inlined,
 		};
 		if (!frames[i].function || !frames[i].file)
 			frames = NULL;
 	}
-	native_names_free(names, count);
 	if (!frames)
 		return -ENOMEM;
 	*ret_frames = frames;
-	*ret_count = count;
+	*ret_count = known->count;
 	return 0;
 }
 
@@ -171,18 +238,15 @@ static int name_python(void *context, struct arena *arena, const struct stack_fr
 	return ret_frame->function && ret_frame->file ? 0 : -ENOMEM;
 }
 
-static const char *read_target(void *context, struct arena *arena, uint32_t process_id, int fd)
+static const char *read_target(void *context, struct arena *arena, uint32_t process_id, uint64_t start_ns,
+                               int fd)
 {
-	char link[64], target[4096];
-	ssize_t length;
+	struct symbols *symbols = context;
+	char target[PATH_MAX];
 
-	(void)context;
-	(void)snprintf(link, sizeof(link), "/proc/%u/fd/%d", process_id, fd);
-	length = readlink(link, target, sizeof(target) - 1);
-	if (length < 0)
-		return NULL;
-	target[length] = '\0';
-	return arena_strdup(arena, target);
+	return target_reader_read(&symbols->targets, process_id, start_ns, fd, target, sizeof(target))
+	               ? arena_strdup(arena, target)
+	               : NULL;
 }
 
 struct namer symbols_namer(struct symbols *symbols)

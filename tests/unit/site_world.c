@@ -40,9 +40,11 @@ static int name_python(void *context, struct arena *arena, const struct stack_fr
 	return 0;
 }
 
-static const char *read_target(void *context, struct arena *arena, uint32_t process_id, int fd)
+static const char *read_target(void *context, struct arena *arena, uint32_t process_id, uint64_t start_ns,
+                               int fd)
 {
 	(void)context;
+	(void)start_ns;
 	return arena_printf(arena, "/proc/%u/fd/%d", process_id, fd);
 }
 

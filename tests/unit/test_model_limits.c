@@ -353,11 +353,13 @@ static int name_no_python(void *context, struct arena *arena, const struct stack
 	return 0;
 }
 
-static const char *no_target(void *context, struct arena *arena, uint32_t process_id, int fd)
+static const char *no_target(void *context, struct arena *arena, uint32_t process_id, uint64_t start_ns,
+                             int fd)
 {
 	(void)context;
 	(void)arena;
 	(void)process_id;
+	(void)start_ns;
 	(void)fd;
 	return NULL;
 }

@@ -1,0 +1,160 @@
+/*
+ * Going on following. See following.h.
+ */
+#include "cli/following.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "cli/launch.h"
+#include "cli/message.h"
+#include "cli/session.h"
+#include "load/features.h"
+#include "load/loader.h"
+
+/* How long an event waits in a ring that is nearly empty. */
+#define CONSUME_INTERVAL_MS 20
+#define SURVEY_INTERVAL_NS  5000000000ULL
+/* Between two surveys that are to agree: calls that were on their way as the first one came by have ended. */
+#define SURVEY_AGAIN_NS 200000000ULL
+/* A difference is made good by the second survey that sees it. */
+#define SURVEYS_TO_AGREE 2
+/* Where losses go on, at most a fifth of the time goes into surveys. */
+#define SURVEY_SHARE 4
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}
+
+void following_begin(struct following *following, struct session *session, bool surveys_always)
+{
+	*following = (struct following){
+	        .session = session,
+	        .surveys_always = surveys_always,
+	        .losses = session_losses(session),
+	        /* What the first survey took for there, while it was being closed. */
+	        .owed = surveys_always ? SURVEYS_TO_AGREE : 0,
+	        .survey_due_ns = surveys_always ? now_ns() + SURVEY_AGAIN_NS : UINT64_MAX,
+	};
+}
+
+static void note_losses(struct following *following)
+{
+	uint64_t losses = session_losses(following->session);
+
+	if (losses == following->losses || following->surveys_fail)
+		return;
+	following->losses = losses;
+	/* The one that is due soon enough comes at its time. */
+	if (!following->owed)
+		following->survey_due_ns = 0;
+	following->owed = SURVEYS_TO_AGREE;
+}
+
+static int survey(struct following *following)
+{
+	uint64_t begun = now_ns(), ended, pause;
+	int error = session_survey(following->session);
+
+	ended = now_ns();
+	if (following->owed)
+		following->owed--;
+	note_losses(following);
+	pause = (ended - begun) * SURVEY_SHARE;
+	if (pause < SURVEY_AGAIN_NS)
+		pause = SURVEY_AGAIN_NS;
+	if (following->owed)
+		following->survey_due_ns = ended + pause;
+	else
+		following->survey_due_ns =
+		        following->surveys_always ? ended + SURVEY_INTERVAL_NS : UINT64_MAX;
+	if (!error || following->surveys_always)
+		return error;
+	/* A kernel that does not iterate: the loss, which the report tells of, is not made good. */
+	following->owed = 0;
+	following->survey_due_ns = UINT64_MAX;
+	following->surveys_fail = true;
+	return 0;
+}
+
+int following_step(struct following *following, struct pollfd *polled, size_t count, int timeout_ms)
+{
+	polled[FOLLOWING_RING] = (struct pollfd){
+	        .fd = following->error ? -1 : session_ring_fd(following->session),
+	        .events = POLLIN,
+	};
+	if (poll(polled, count, timeout_ms < CONSUME_INTERVAL_MS ? timeout_ms : CONSUME_INTERVAL_MS) < 0) {
+		if (errno != EINTR)
+			return -errno;
+		for (size_t i = 0; i < count; i++)
+			polled[i].revents = 0;
+	}
+	if (following->error)
+		return 0;
+	following->error = session_consume(following->session);
+	if (following->error)
+		return 0;
+	note_losses(following);
+	if (now_ns() >= following->survey_due_ns)
+		following->error = survey(following);
+	return 0;
+}
+
+void following_settle(struct following *following)
+{
+	if (following->error)
+		return;
+	following->error = session_consume(following->session);
+	if (!following->error)
+		note_losses(following);
+	/* No more than these, as losses may go on. */
+	for (unsigned int i = 0; i < SURVEYS_TO_AGREE && following->owed && !following->error; i++)
+		following->error = survey(following);
+}
+
+void following_raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/* @return the first feature that following needs and that is not there, or NULL */
+static const struct feature *find_missing(void)
+{
+	struct feature_tracepoint tracepoint = {.name = "sys_exit_openat", .required = true};
+	struct feature_results results;
+
+	features_probe(&tracepoint, 1, &results);
+	for (int id = 0; id < FEATURE_COUNT; id++)
+		if (features_find(id)->required && results.of[id].state != FEATURE_OK)
+			return features_find(id);
+	return NULL;
+}
+
+/* What the kernel says of a program that it refuses tells a user little: the table of features has the reason
+ * and the remedy. */
+int following_cannot_begin(int error, const struct loader_error *detail)
+{
+	const struct feature *missing = find_missing();
+	const char *text = detail->text[0] ? detail->text : strerror(-error);
+
+	if (missing)
+		message_error("cannot follow processes on this machine: there is no %s, needed %s (%s). What "
+		              "to do: %s; `leftopen doctor` says more",
+		              missing->name, missing->purpose, text, missing->remedy);
+	else
+		message_error("cannot follow processes on this machine: %s. What to do: see what `leftopen "
+		              "doctor` says",
+		              text);
+	return LAUNCH_STATUS_FAILED;
+}
