@@ -37,6 +37,7 @@ enum event_type {
 	EVENT_FD_RANGE_CLOSED,
 	EVENT_FD_TARGET,
 	EVENT_TABLE_NUMBERS,
+	EVENT_TABLE_LEFT,
 	EVENT_MAP_MADE,
 	EVENT_MAP_RELEASED,
 	EVENT_MAP_RELEASE_FAILED,
@@ -176,12 +177,20 @@ EVENT_ASSERT_SIZE(struct table_entry, 16);
 struct event_table_numbers {
 	struct event_header header;
 	__u64 table;
-	__u32 cause; /* enum table_cause */
-	__u32 first; /* 1: first chunk */
-	__u32 last;  /* 1: last chunk */
+	__u64 copied_from; /* forked, unshared: the table that was copied; itself: none was */
+	__u32 cause;       /* enum table_cause */
+	__u32 first;       /* 1: first chunk */
+	__u32 last;        /* 1: last chunk */
 	__u32 count;
 	struct table_entry entries[TABLE_CHUNK_MAX];
 };
+
+/* No thread of the process holds the table any more; others of its threads hold others. */
+struct event_table_left {
+	struct event_header header;
+	__u64 table;
+};
+EVENT_ASSERT_SIZE(struct event_table_left, 40);
 
 struct event_map_made {
 	struct event_header header;
@@ -431,9 +440,11 @@ struct followed_process {
 	__u32 marked;            /* enum shutdown_mark: the first wins */
 	__u32 hints_version;     /* of the daemon's findings that were looked at */
 	__u32 made_after_mark;   /* 1: descriptors were, so that their targets are still to be read */
-	__u32 exited; /* 1: of several threads that end at once, one has told of the process's end */
+	__u32 exited;       /* 1: of several threads that end at once, one has told of the process's end */
+	__u32 tables_apart; /* 1: its threads may have different tables, so that the end of one matters */
+	__u32 reserved;
 };
-EVENT_ASSERT_SIZE(struct followed_process, 40);
+EVENT_ASSERT_SIZE(struct followed_process, 48);
 
 /* Value of the map of hints, keyed by tgid: a runtime that the daemon found after the process had mapped it.
  */
