@@ -207,6 +207,9 @@ static int report_now(struct watch *watch)
 		return LAUNCH_STATUS_FAILED;
 	}
 	error = watch_reports_write(watch->reports, snapshot, &notes);
+	/* Nobody reads it any more, and a disk that is full may have room again. */
+	if (error == -EPIPE)
+		watch->ended = true;
 	/* Nothing can come any more: what is followed descends from these. */
 	if (watch->options.selection.kind == SELECTION_PROCESSES && !snapshot->live.processes)
 		watch->ended = true;

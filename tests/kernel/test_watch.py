@@ -4,6 +4,7 @@ Purpose: what was there before is not blamed, what comes later is named at its l
 Inputs: processes that obey (watched.py). Outputs: assertions on the JSON file and on the tables.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import processes
 import pytest
 import truth
 import watching
+from terminal import Terminal
 from watching import Watched, Watching
 
 BEFORE = ["/etc/passwd", "/etc/group", "/etc/hosts", "/etc/passwd", "/etc/fstab"]
@@ -257,3 +259,211 @@ def test_a_signal_prints_a_last_table(number):
         report = watch.read()
         assert watching.sites_of(report, watched.pid) == {opened_at("open_later"): 3}
         assert watch.printed().count(b"1 process,") == 2
+
+
+def test_usr1_prints_a_table_and_it_goes_on():
+    """SIGUSR1: a table now, long before the interval ends; it goes on afterwards."""
+    with Watched() as watched, Watching("-p", str(watched.pid), interval="1000") as watch:
+        assert watch.ask_for_table()["sites"] == []
+        watched.tell("open", "/etc/hosts")
+        assert watching.sites_of(watch.ask_for_table(), watched.pid) == {opened_at("open_later"): 1}
+        assert watch.process.poll() is None
+
+
+def test_json_is_replaced_whole():
+    """Whoever reads the file at any moment reads one whole report, and later ones of later moments."""
+    with Watched() as watched, Watching("-p", str(watched.pid), "--inherited", count=20) as watch:
+        durations, files = [], set()
+        watch.report()
+        while watch.process.poll() is None:
+            # Fails where it is not whole.
+            with open(watch.path, encoding="utf-8") as file:
+                files.add(os.fstat(file.fileno()).st_ino)
+                durations.append(json.load(file)["duration_s"])
+        assert watch.wait() == 0
+        assert durations == sorted(durations) and len(set(durations)) > 10
+        assert os.listdir(watch.folder.name) == ["watch.json"]
+
+
+def test_a_hostile_name():
+    """A process's name with escape sequences reaches no terminal as it is, and JSON has it as it is."""
+    with Watched() as watched, Watching("-p", str(watched.pid), "--color", "never") as watch:
+        watched.tell("name", b"\x1b[2J\xff\nx".hex())
+        watch.follows(watched.pid)
+        watch.report(lambda report: truth.process_of(report, watched.pid)["comm"] == "\x1b[2J\\xff\nx", "its name",
+                     seconds=60)
+        open_and_see(watch, watched)
+        assert watch.interrupt() == 0
+        assert b"\x1b" not in watch.printed() and b"\xff" not in watch.printed()
+        assert rb"\e[2J\xff\nx (%d)" % watched.pid in watch.printed()
+
+
+def test_near_the_limit():
+    """A process that has most of its RLIMIT_NOFILE in use is shown with both figures."""
+    with Watched() as watched:
+        watched.tell("limit", "40")
+        with Watching("-p", str(watched.pid)) as watch:
+            watch.follows(watched.pid)
+            assert b"near its limit" not in watch.printed()
+            open_and_see(watch, watched, 30)
+            assert watch.interrupt() == 0
+            used = len(watching.descriptors_of(watched.pid))
+            assert (b"near its limit: watched.py (pid %d) has %d of 40 descriptors\n" % (watched.pid, used)
+                    in watch.printed())
+
+
+def test_verbose_prints_stacks():
+    """-v: below each place the stack, as run prints it."""
+    with Watched() as watched, Watching("-p", str(watched.pid), "-v") as watch:
+        watch.follows(watched.pid)
+        open_and_see(watch, watched)
+        assert watch.interrupt() == 0
+        last = watch.printed().decode().rstrip().split("\n\n")[-1]
+        assert "watched.py:%d in open_later" % watching.line_of("open_later") in last
+        assert " in obey" in last and " in main" in last
+
+
+def test_top_and_quiet():
+    """-T N shows so many places and says how many more there are; -q prints none."""
+    with Watched() as watched:
+        with Watching("-p", str(watched.pid), "-T", "1") as watch:
+            watch.follows(watched.pid)
+            open_and_see(watch, watched)
+            with processes.killed_at_end(int(watched.tell("daemon", "/etc/group"))):
+                watch.report(lambda report: len(report["sites"]) == 2, "two places")
+                assert watch.interrupt() == 0
+            assert b"  and 1 more place (--top 0 shows all)" in watch.printed()
+        with Watching("-p", str(watched.pid), "-q", count=1) as watch:
+            assert watch.wait() == 0 and watch.printed() == b""
+
+
+def test_log_file(tmp_path):
+    """--log-file: the tables go there, one after the other, and standard output has none."""
+    log = tmp_path / "watch.log"
+    with Watched() as watched, Watching("-p", str(watched.pid), "--log-file", str(log)) as watch:
+        watch.follows(watched.pid)
+        processes.wait_until(lambda: log.exists() and log.read_bytes().count(b"1 process,") >= 3, "three tables")
+        assert watch.interrupt() == 0
+        assert watch.printed() == b"" and os.listdir(tmp_path) == ["watch.log"]
+
+
+def test_colours_on_a_terminal_only():
+    """Colours on a terminal, and none with --color=never; Ctrl-C prints a last table."""
+    with Watched() as watched:
+        arguments = [leftopen.LEFTOPEN, "watch", "-p", str(watched.pid)]
+        with Terminal(*arguments, "0.2", env={"NO_COLOR": None}) as terminal:
+            terminal.expect(" process, ")
+            for _ in range(3):
+                watched.tell("open", "/etc/hosts")
+            terminal.expect(r"made at\x1b\[0m")
+            terminal.type("\x03")
+            assert terminal.wait() == 0
+        with Terminal(*arguments, "--color=never", "0.2", "2") as terminal:
+            assert terminal.wait() == 0
+            assert b"\x1b" not in terminal.output and b" process, " in terminal.output
+
+
+def test_ten_thousand_pids():
+    """10,000 processes that live, all named: all are followed."""
+    crowd = subprocess.Popen([leftopen.workload("crowd"), "10000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with crowd:
+        try:
+            pids = [int(line) for line in crowd.stdout.readline().split()]
+            assert len(set(pids)) == 10000
+            with Watching("-p", ",".join(map(str, pids)), interval="1") as watch:
+                report = watch.report(lambda report: len(watching.pids(report)) == 10000, "all are there", 120)
+                assert watching.pids(report) == set(pids)
+                assert report["completeness"]["complete"], report["completeness"]
+                crowd.stdin.close()
+                assert watch.process.wait(120) == 0
+                assert b"0 processes," in watch.printed()
+        finally:
+            crowd.kill()
+
+
+@pytest.mark.parametrize("command", ["run", "watch"])
+def test_after_losses_the_live_set_is_exact(command, tmp_path):
+    """A ring that is too small for a storm: losses are counted, and what lives in the end is what /proc says."""
+    options = ["--ring-size", "64K", "--inherited", "--samples", "0"]
+    if command == "run":
+        check_survivor_of_a_storm(options, tmp_path)
+        return
+    with Watched(*BEFORE) as watched, Watching("-p", str(watched.pid), *options) as watch:
+        watch.follows(watched.pid)
+        open_and_see(watch, watched)
+        for _ in range(20):
+            watched.tell("storm", "20000")
+            watched.tell("open", "/etc/hosts")
+            if watch.read()["completeness"]["lost"]:
+                break
+        report = watch.report(
+            lambda report: report["completeness"]["lost"] and
+            watching.live_descriptors(report, watched.pid) == watching.descriptors_of(watched.pid), "it is exact")
+        assert not report["completeness"]["complete"]
+        # Unseen is right, and wrong is not.
+        assert set(watching.sites_of(report, watched.pid)) <= {opened_at("open_later"), ("", "", 0)}
+
+
+def check_survivor_of_a_storm(options, tmp_path):
+    """A command that leaves a process behind which opened and closed more than the ring held."""
+    script = tmp_path / "storm.py"
+    script.write_text(SURVIVOR)
+    path = tmp_path / "report.json"
+    done = processes.leftopen_raw("run", "--json", str(path), *options, "--", leftopen.PYTHON, str(script))
+    pid = int(done.stdout)
+    with processes.killed_at_end(pid):
+        with open(path, encoding="utf-8") as file:
+            report = json.load(file)
+        leftopen.validate(report)
+        assert report["completeness"]["lost"] and not report["completeness"]["complete"]
+        assert watching.live_descriptors(report, pid) == watching.descriptors_of(pid)
+
+
+SURVIVOR = """
+import os, signal
+ready, told = os.pipe()
+if os.fork() == 0:
+    os.close(ready)
+    for i in range(100):
+        held = os.open("/etc/hosts", os.O_RDONLY)
+        for _ in range(5000):
+            os.close(os.open("/dev/null", os.O_RDONLY))
+        if i % 2:
+            os.close(held)
+    null = os.open("/dev/null", os.O_RDWR)
+    for standard in range(3):
+        os.dup2(null, standard)
+    os.write(told, b"%d" % os.getpid())
+    os.close(told)
+    signal.pause()
+os.close(told)
+print(os.read(ready, 32).decode(), flush=True)
+"""
+
+
+@pytest.mark.parametrize("arguments, said", [
+    ((), ["-p PID,..", "-a", "--cgroup PATH", "--comm GLOB"]),
+    (("1", "2"), ["-p PID,..", "-a", "--cgroup PATH", "--comm GLOB"]),
+    (("-a", "-p", "1"), ["only one of"]),
+    (("-p", "1,x"), ['"1,x"']),
+    (("-a", "0.05"), ['INTERVAL takes seconds, 0.1 at least, not "0.05"']),
+    (("-a", "1", "0"), ["COUNT takes a whole number from 1"]),
+    (("-a", "1", "2", "3"), ['"3" is too much']),
+    (("--fail-on", "leak", "-a"), ["--fail-on is no option of leftopen watch"]),
+])
+def test_mistakes(arguments, said):
+    """What cannot be meant is an error that says what can, status 125."""
+    done = processes.leftopen_raw("watch", *arguments)
+    assert done.returncode == 125 and done.stdout == b""
+    for words in said:
+        assert words in done.stderr.decode()
+
+
+def test_a_reader_that_goes_away():
+    """Whoever reads the tables ends: so does leftopen."""
+    reader, writer = os.pipe()
+    with Watched() as watched, open(writer, "wb") as end, Watching("-p", str(watched.pid), stdout=end) as watch:
+        watch.follows(watched.pid)
+        os.close(reader)
+        assert watch.wait() == 125
+        assert "standard output cannot be written: Broken pipe" in watch.said()
