@@ -8,6 +8,12 @@
 #include "maps.bpf.h"
 #include "core_compat.bpf.h"
 
+/* Of the current call: its arguments, also at its exit. */
+static __always_inline struct pt_regs *saved_registers(void)
+{
+	return (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+}
+
 static __always_inline struct capture_scratch *capture_scratch_get(void)
 {
 	u32 zero = 0;

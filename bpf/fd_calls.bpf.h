@@ -34,11 +34,6 @@ static __always_inline const struct fd_call *fd_call_of(const struct trace_event
 	return &fd_calls[(u32)ctx->id & (FD_CALL_NUMBERS - 1)];
 }
 
-static __always_inline struct pt_regs *saved_registers(void)
-{
-	return (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-}
-
 /* Fills in what the numbers of one call have in common. The numbers themselves are the caller's to put into
  * scratch->pending.numbers. */
 static __always_inline void fd_pending(struct capture_scratch *scratch, struct followed_process *process,

@@ -2,14 +2,16 @@
  * Memory mappings made, moved and released by system calls.
  * mmap at exit; munmap at entry (afterwards a sibling thread may have been given the range), and at exit only
  * where it failed; mremap at both, so that its old range is in transit between them and nobody else's mmap is
- * taken for it. Outputs: EVENT_MAP_MADE, EVENT_MAP_RELEASED, EVENT_MAP_RELEASE_FAILED, EVENT_MAP_MOVE_BEGUN,
- * EVENT_MAP_MOVED, EVENT_FILE for a mapped file that was not seen before.
+ * taken for it. shmat, io_setup: the length is that of what is mapped there then. Outputs: EVENT_MAP_MADE,
+ * EVENT_MAP_RELEASED, EVENT_MAP_RELEASE_FAILED, EVENT_MAP_MOVE_BEGUN, EVENT_MAP_MOVED, EVENT_FILE for a
+ * mapped file that was not seen before.
  */
 #include "maps.bpf.h"
 #include <bpf/bpf_tracing.h>
 #include "capture.bpf.h"
 #include "core_compat.bpf.h"
 #include "path.bpf.h"
+#include "vma.bpf.h"
 
 #define PAGE_BYTES    4096ULL
 #define PROT_EXEC     4
@@ -84,6 +86,30 @@ static __always_inline void note_file(struct followed_process *process, struct e
 	file_send_once(file, &event->key, &use);
 }
 
+/* Fills in what all mappings have in common. */
+static __always_inline struct event_map_made *map_pending(struct capture_scratch *scratch,
+                                                          struct followed_process *process, u64 address,
+                                                          u64 length_bytes, enum handle_origin origin)
+{
+	struct event_map_made *event = &scratch->pending.map;
+
+	fill_header(&event->header, EVENT_MAP_MADE, sizeof(*event), process->start_ns);
+	event->space = (u64)bpf_get_current_task_btf()->mm;
+	event->address = address;
+	event->length_bytes = length_bytes;
+	event->file_offset = 0;
+	event->protection = 0;
+	event->flags = 0;
+	event->origin = origin;
+	event->mode = 0;
+	event->reserved = 0;
+	event->key.inode = 0;
+	event->key.device = 0;
+	event->key.generation = 0;
+	scratch->pending.kind = EVENT_MAP_MADE;
+	return event;
+}
+
 SEC("tracepoint/syscalls/sys_exit_mmap")
 int exit_mmap(struct trace_event_raw_sys_exit *ctx)
 {
@@ -100,21 +126,11 @@ int exit_mmap(struct trace_event_raw_sys_exit *ctx)
 	if (!scratch)
 		return 0;
 	task = bpf_get_current_task_btf();
-	registers = (struct pt_regs *)bpf_task_pt_regs(task);
-	event = &scratch->pending.map;
-	fill_header(&event->header, EVENT_MAP_MADE, sizeof(*event), process->start_ns);
-	event->space = (u64)task->mm;
-	event->address = ctx->ret;
-	event->length_bytes = whole_pages(registers->si);
+	registers = saved_registers();
+	event = map_pending(scratch, process, ctx->ret, whole_pages(registers->si), HANDLE_ORIGIN_MMAP);
 	event->file_offset = registers->r9;
 	event->protection = registers->dx;
 	event->flags = registers->r10;
-	event->origin = HANDLE_ORIGIN_MMAP;
-	event->mode = 0;
-	event->reserved = 0;
-	event->key.inode = 0;
-	event->key.device = 0;
-	event->key.generation = 0;
 	if (event->flags & MAP_ANONYMOUS) {
 		if (event->flags & MAP_HUGETLB)
 			event->length_bytes = whole_huge_pages(event->length_bytes, event->flags);
@@ -123,7 +139,6 @@ int exit_mmap(struct trace_event_raw_sys_exit *ctx)
 		if (file)
 			note_file(process, event, file, event->protection);
 	}
-	scratch->pending.kind = EVENT_MAP_MADE;
 	capture_and_send(ctx, process, scratch);
 	return 0;
 }
@@ -166,7 +181,7 @@ int exit_munmap(struct trace_event_raw_sys_exit *ctx)
 
 	if (!ctx->ret || !(process = followed_current()))
 		return 0;
-	registers = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	registers = saved_registers();
 	if (refused(registers->di, registers->si))
 		return 0;
 	send_range(process, EVENT_MAP_RELEASE_FAILED, registers->di, registers->si);
@@ -199,7 +214,7 @@ int exit_mremap(struct trace_event_raw_sys_exit *ctx)
 	if (!scratch)
 		return 0;
 	task = bpf_get_current_task_btf();
-	registers = (struct pt_regs *)bpf_task_pt_regs(task);
+	registers = saved_registers();
 	if (refused(registers->di, registers->si))
 		return 0;
 	event = &scratch->pending.moved;
@@ -211,6 +226,106 @@ int exit_mremap(struct trace_event_raw_sys_exit *ctx)
 	event->new_length_bytes = whole_pages(registers->dx);
 	event->flags = registers->r10;
 	scratch->pending.kind = EVENT_MAP_MOVED;
+	capture_and_send(ctx, process, scratch);
+	return 0;
+}
+
+/* Where the kernel chose the length. @return 0: nothing is mapped there any more */
+static __always_inline u64 mapped_length(struct capture_scratch *scratch, u64 address)
+{
+	struct mapped_at at = {};
+
+	if (vma_find(scratch, address, &at) || at.start != address)
+		return 0;
+	return at.end - at.start;
+}
+
+static __always_inline int mapped_whole(void *ctx, u64 address, enum handle_origin origin)
+{
+	struct followed_process *process = followed_current();
+	struct capture_scratch *scratch = process ? capture_scratch_get() : NULL;
+	u64 length_bytes;
+
+	if (!scratch || !(length_bytes = mapped_length(scratch, address)))
+		return 0;
+	(void)map_pending(scratch, process, address, length_bytes, origin);
+	capture_and_send(ctx, process, scratch);
+	return 0;
+}
+
+static __always_inline int released_whole(u16 type, u64 address)
+{
+	struct followed_process *process = followed_current();
+	struct capture_scratch *scratch = process ? capture_scratch_get() : NULL;
+	u64 length_bytes;
+
+	if (scratch && (length_bytes = mapped_length(scratch, address)))
+		send_range(process, type, address, length_bytes);
+	return 0;
+}
+
+SEC("tracepoint/syscalls/sys_exit_shmat")
+int exit_shmat(struct trace_event_raw_sys_exit *ctx)
+{
+	return failed(ctx->ret) ? 0 : mapped_whole(ctx, ctx->ret, HANDLE_ORIGIN_SHMAT);
+}
+
+SEC("tracepoint/syscalls/sys_enter_shmdt")
+int enter_shmdt(struct trace_event_raw_sys_enter *ctx)
+{
+	return released_whole(EVENT_MAP_RELEASED, ctx->args[0]);
+}
+
+SEC("tracepoint/syscalls/sys_exit_shmdt")
+int exit_shmdt(struct trace_event_raw_sys_exit *ctx)
+{
+	return ctx->ret ? released_whole(EVENT_MAP_RELEASE_FAILED, saved_registers()->di) : 0;
+}
+
+/* The id of the context is the address of its ring (fs/aio.c, ioctx_alloc). */
+SEC("tracepoint/syscalls/sys_exit_io_setup")
+int exit_io_setup(struct trace_event_raw_sys_exit *ctx)
+{
+	u64 context = 0;
+
+	if (ctx->ret || bpf_probe_read_user(&context, sizeof(context), (void *)saved_registers()->si))
+		return 0;
+	return mapped_whole(ctx, context, HANDLE_ORIGIN_IO_SETUP);
+}
+
+SEC("tracepoint/syscalls/sys_enter_io_destroy")
+int enter_io_destroy(struct trace_event_raw_sys_enter *ctx)
+{
+	return released_whole(EVENT_MAP_RELEASED, ctx->args[0]);
+}
+
+SEC("tracepoint/syscalls/sys_exit_io_destroy")
+int exit_io_destroy(struct trace_event_raw_sys_exit *ctx)
+{
+	return ctx->ret ? released_whole(EVENT_MAP_RELEASE_FAILED, saved_registers()->di) : 0;
+}
+
+SEC("tracepoint/syscalls/sys_exit_map_shadow_stack")
+int exit_map_shadow_stack(struct trace_event_raw_sys_exit *ctx)
+{
+	return failed(ctx->ret) ? 0 : mapped_whole(ctx, ctx->ret, HANDLE_ORIGIN_MAP_SHADOW_STACK);
+}
+
+/* The call returns where the heap ends, whether or not it could be moved. What it had grown to before, the
+ * model knows. */
+SEC("tracepoint/syscalls/sys_exit_brk")
+int exit_brk(struct trace_event_raw_sys_exit *ctx)
+{
+	struct followed_process *process = followed_current();
+	struct capture_scratch *scratch = process ? capture_scratch_get() : NULL;
+	struct mm_struct *mm;
+	u64 start;
+
+	if (!scratch || !saved_registers()->di)
+		return 0;
+	mm = bpf_get_current_task_btf()->mm;
+	start = whole_pages(BPF_CORE_READ(mm, start_brk));
+	(void)map_pending(scratch, process, start, whole_pages(ctx->ret) - start, HANDLE_ORIGIN_BRK);
 	capture_and_send(ctx, process, scratch);
 	return 0;
 }

@@ -41,6 +41,14 @@ static const struct feature_tracepoint followed_calls[] = {
         {.name = "sys_enter_exit_group", .required = true},
         {.name = "sys_enter_close_range"},
         {.name = "sys_exit_close_range"},
+        {.name = "sys_exit_brk"},
+        {.name = "sys_exit_shmat"},
+        {.name = "sys_enter_shmdt"},
+        {.name = "sys_exit_shmdt"},
+        {.name = "sys_exit_io_setup"},
+        {.name = "sys_enter_io_destroy"},
+        {.name = "sys_exit_io_destroy"},
+        {.name = "sys_exit_map_shadow_stack"},
 #define FD_CALL(call, origin, gives) {.name = "sys_exit_" #call},
 #include "fd_calls.def"
 };

@@ -83,7 +83,9 @@ static bool map_valid(uint64_t address, uint64_t length_bytes)
 
 static bool map_made_valid(const struct event_map_made *event)
 {
-	return origin_valid(event->origin, HANDLE_KIND_MAP) && event->length_bytes &&
+	/* A heap may shrink to nothing. */
+	return origin_valid(event->origin, HANDLE_KIND_MAP) &&
+	       (event->length_bytes || event->origin == HANDLE_ORIGIN_BRK) &&
 	       map_valid(event->address, event->length_bytes);
 }
 

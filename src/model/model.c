@@ -270,9 +270,20 @@ static int apply_fd_target(struct model *model, struct process *process, const s
 
 static enum handle_type map_type(const struct event_map_made *event)
 {
+	enum handle_type type = kinds_type_of_origin(event->origin);
+
+	if (type != HANDLE_TYPE_BY_FILE)
+		return type;
 	if (event->key.inode && !S_ISCHR(event->mode))
 		return HANDLE_TYPE_FILE_MAP;
 	return event->flags & MAP_SHARED ? HANDLE_TYPE_SHM : HANDLE_TYPE_ANON;
+}
+
+static enum handle_category category_of_call(const struct event_map_made *event)
+{
+	if (event->origin == HANDLE_ORIGIN_MAP_SHADOW_STACK || event->flags & MAP_STACK)
+		return CATEGORY_THREAD_STACK;
+	return event->origin == HANDLE_ORIGIN_BRK ? CATEGORY_ALLOCATOR : CATEGORY_APPLICATION;
 }
 
 static int apply_map_made(struct model *model, struct process *process, const struct event_map_made *event)
@@ -282,7 +293,7 @@ static int apply_map_made(struct model *model, struct process *process, const st
 	        .end = event->address + event->length_bytes,
 	        .file = event->key,
 	        .file_offset = event->file_offset,
-	        .category = event->flags & MAP_STACK ? CATEGORY_THREAD_STACK : CATEGORY_APPLICATION,
+	        .category = category_of_call(event),
 	};
 	struct address_space *space;
 	int error = process_space(model, process, event->space, &space);
@@ -291,7 +302,10 @@ static int apply_map_made(struct model *model, struct process *process, const st
 		return error;
 	fill_maker(process, &event->header, event->stack, event->origin, &range.maker);
 	range.maker.type = map_type(event);
-	error = ranges_map(model, space, &range);
+	if (event->origin == HANDLE_ORIGIN_BRK)
+		error = ranges_resize_heap(model, space, &range);
+	else
+		error = ranges_map(model, space, &range);
 	return error == -ENOSPC ? 0 : error;
 }
 

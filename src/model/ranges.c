@@ -68,6 +68,7 @@ static void note_peak(struct address_space *space)
 void ranges_space_copy(struct model *model, struct address_space *child, struct address_space *parent)
 {
 	range_set_release(model, child->ranges);
+	child->heap_end = parent->heap_end;
 	child->ranges = parent->ranges;
 	child->ranges->references++;
 	note_peak(child);
@@ -190,6 +191,18 @@ static int map(struct model *model, struct address_space *space, const struct ra
 int ranges_map(struct model *model, struct address_space *space, const struct range *range)
 {
 	return map(model, space, range, space->generation);
+}
+
+int ranges_resize_heap(struct model *model, struct address_space *space, const struct range *heap)
+{
+	uint64_t end = space->heap_end > heap->start ? space->heap_end : heap->start;
+	struct range grown = *heap;
+
+	space->heap_end = heap->end;
+	if (heap->end < end)
+		return ranges_release(model, space, heap->end, end);
+	grown.start = end;
+	return ranges_map(model, space, &grown);
 }
 
 int ranges_map_inherited(struct model *model, struct address_space *space, const struct range *range)

@@ -44,6 +44,7 @@ struct address_space {
 	struct range_set *ranges;
 	struct transit *transits; /* ranges on their way, by thread (ranges.c) */
 	uint64_t peak;
+	uint64_t heap_end;    /* of what brk(2) has mapped; 0: nothing */
 	bool awaits_baseline; /* it was there before it was seen: what a survey finds is nobody's to blame */
 	uint64_t lost_ns;     /* when an event of it was lost that is not made good yet; 0: none was */
 	struct range_suspect *suspects; /* of the last survey, in order of address */
@@ -83,6 +84,12 @@ int ranges_map(struct model *model, struct address_space *space, const struct ra
 
 /** The same for what no call of the space's processes has mapped. @return as ranges_map() */
 int ranges_map_inherited(struct model *model, struct address_space *space, const struct range *range);
+
+/**
+ * The heap reaches from the range's start to its end now: what it has grown by is a mapping of its own, what
+ * it has shrunk by is released. @return as ranges_map()
+ */
+int ranges_resize_heap(struct model *model, struct address_space *space, const struct range *heap);
 
 /** Releases what is mapped between two addresses. @return 0, or -ENOMEM */
 int ranges_release(struct model *model, struct address_space *space, uint64_t start, uint64_t end);

@@ -272,6 +272,8 @@ static int check_ranges(struct ranges_check *check, const struct space_entry *en
 		error = check_phantoms(check, end, entries[i].start);
 		if (!error && entries[i].role == SPACE_ROLE_NONE)
 			error = check_missing(check, &entries[i]);
+		if (entries[i].role == SPACE_ROLE_HEAP && check->space->awaits_baseline)
+			check->space->heap_end = entries[i].end;
 		end = entries[i].end;
 	}
 	return error ? error : check_phantoms(check, end, UINT64_MAX);

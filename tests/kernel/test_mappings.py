@@ -15,7 +15,8 @@ CASES = [
     "map_that_fails", "overlaid_in_the_middle", "overlaid_across_several", "protected_in_the_middle", "grown_in_place",
     "grown_by_a_move", "part_grown_by_a_move", "moved_over_another", "moved_and_shrunk", "shrunk",
     "file_grown_by_a_move", "duplicated", "duplicated_from_the_middle", "old_range_kept", "resize_that_fails",
-    "shifted_many_times", "by_libc", "threads_at_once", "forked", "forked_and_left"]
+    "shifted_many_times", "by_libc", "threads_at_once", "forked", "forked_and_left", "segment", "segment_detached",
+    "aio_ring", "huge_pages", "heap"]
 CHILDREN = ["forked_child", "idle_child"]
 
 
@@ -50,13 +51,27 @@ def test_every_case_was_run(followed):
     ("anonymous_made", "anon", "mmap"), ("shared_anonymous_made", "shm", "mmap"), ("file_made", "file-map", "mmap"),
     ("file_shared_made", "file-map", "mmap"), ("stack_made", "anon", "mmap"), ("overlaid_made", "file-map", "mmap"),
     ("file_grown_made", "file-map", "mmap"), ("duplicated_made", "shm", "mremap"),
-    ("old_range_kept_made", "anon", "mremap")])
+    ("old_range_kept_made", "anon", "mremap"), ("segment_made", "shm", "shmat"), ("huge_pages_made", "anon", "mmap")])
 def test_type_origin_and_size(followed, name, type_, origin):
     _, told, report = followed
     line = told.line(name)
     group, sample = sample_at(report, line["pid"], line["made"][0])
     assert line["type"] == type_
     assert (group["type"], group["origin"], sample["bytes"]) == (type_, origin, line["made"][1] - line["made"][0])
+
+
+@pytest.mark.parametrize("case, origin", [("aio_ring", "io_setup"), ("heap", "brk"), ("segment", "shmat")])
+def test_mappings_of_other_calls(followed, case, origin):
+    """Each at its own call, once a call."""
+    _, told, report = followed
+    groups = [group for group in truth.groups_of(report, "map", told.pid(case)) if group["origin"] == origin]
+    assert sum(group["instances"] for group in groups) == (2 if origin == "brk" else 1)
+
+
+def test_the_heap_is_the_allocators(followed):
+    _, told, report = followed
+    groups = [group for group in truth.groups_of(report, "map") if group["origin"] == "brk"]
+    assert groups and {group["category"] for group in groups} == {"allocator"}
 
 
 @pytest.mark.parametrize("name", ["file_made", "file_shared_made", "overlaid_made", "file_grown_made"])

@@ -114,11 +114,11 @@ def made_by_calls(line):
 
     Left out is what execve(2) mapped (fs/binfmt_elf.c): the PT_LOAD segments of the program and of its loader in
     whole pages, .bss included ("image", from the program headers that the kernel passed); the stack; [vdso], [vvar]
-    and [vvar_vclock]; [vsyscall], which is no mapping of the process. [heap] is brk's, which is not followed yet.
+    and [vvar_vclock]; [vsyscall], which is no mapping of the process. [heap] is what brk(2) made.
     [uprobes] is the page that leftopen's own marks give to a process. A name in brackets is always the kernel's:
     a mapping of a file has an absolute path.
     """
-    mapped = [(start, end) for start, end, _, name in line["maps"] if not name.startswith("[")]
+    mapped = [(start, end) for start, end, _, name in line["maps"] if not name.startswith("[") or name == "[heap]"]
     return subtract(mapped, line["image"])
 
 

@@ -7,7 +7,10 @@
 #include <limits.h>
 #include <pthread.h>
 #include <spawn.h>
+#include <linux/aio_abi.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
 
 #include "scenario.h"
 
@@ -372,7 +375,67 @@ static void forked_and_left(void)
 	MUST(!munmap(address + 4 * PAGE, PAGE));
 }
 
+/* Gone with its last attachment. */
+static char *attach_segment(size_t pages)
+{
+	int id = shmget(IPC_PRIVATE, pages * PAGE, 0600);
+	char *address = shmat(id, NULL, 0);
+
+	MUST(id >= 0 && address != (void *)-1 && !shmctl(id, IPC_RMID, NULL));
+	return address;
+}
+
+static void segment(void)
+{
+	made("segment_made", attach_segment(3), 3, "shm", 0);
+}
+
+static void segment_detached(void)
+{
+	char *address = attach_segment(4), *kept = map(2);
+
+	MUST(shmdt(kept) < 0 && errno == EINVAL);
+	MUST(shmdt(address + PAGE) < 0 && errno == EINVAL);
+	MUST(!shmdt(address));
+}
+
+static void aio_ring(void)
+{
+	aio_context_t released = 0, kept = 0;
+
+	MUST(!syscall(SYS_io_setup, 64, &released) && !syscall(SYS_io_setup, 256, &kept));
+	MUST(!syscall(SYS_io_destroy, released));
+	MUST(syscall(SYS_io_destroy, released) < 0);
+}
+
+/* Pages need not be there to be mapped. */
+static void huge_pages(void)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE;
+	char *address = mmap(NULL, PAGE, PROT_READ, flags, -1, 0);
+
+	MUST(address != MAP_FAILED);
+	made("huge_pages_made", address, 512, "anon", 0);
+	address = mmap(NULL, PAGE, PROT_READ, flags, -1, 0);
+	MUST(address != MAP_FAILED && !munmap(address, 512 * PAGE));
+}
+
+static void heap(void)
+{
+	MUST(sbrk(20 * PAGE + 5) != (void *)-1);
+	MUST(sbrk(3 * PAGE) != (void *)-1);
+	MUST(sbrk(-7 * (intptr_t)PAGE) != (void *)-1);
+	MUST(sbrk((intptr_t)PAGE) != (void *)-1);
+	/* More than there can be. */
+	MUST(sbrk(1L << 46) == (void *)-1);
+}
+
 static const struct scenario scenarios[] = {
+        {"segment", segment},
+        {"segment_detached", segment_detached},
+        {"aio_ring", aio_ring},
+        {"huge_pages", huge_pages},
+        {"heap", heap},
         {"anonymous", anonymous},
         {"length_in_part_of_a_page", length_in_part_of_a_page},
         {"shared_anonymous", shared_anonymous},

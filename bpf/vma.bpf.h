@@ -1,0 +1,118 @@
+/*
+ * Where an address of the current process is mapped.
+ */
+#ifndef LEFTOPEN_BPF_VMA_H
+#define LEFTOPEN_BPF_VMA_H
+
+#include "maps.bpf.h"
+#include <bpf/bpf_core_read.h>
+#include "capture.bpf.h"
+
+#define VMA_EBUSY 16
+/* Chosen by: while three threads map and unmap all the time, one descent in fifty meets a change; none of
+ * 4,000 stacks met four. */
+#define VMA_FIND_ATTEMPTS 4
+
+static long find_vma_callback(struct task_struct *task, struct vm_area_struct *vma, struct mapped_at *at)
+{
+	at->start = vma->vm_start;
+	at->end = vma->vm_end;
+	at->page_offset = vma->vm_pgoff;
+	at->flags = vma->vm_flags;
+	/* Not as a member: the verifier would search all of the kernel's types for each pointer that is
+	 * loaded so. */
+	bpf_core_read(&at->file, sizeof(at->file), &vma->vm_file);
+	return 0;
+}
+
+/* include/linux/maple_tree.h: kinds of node and where their slots begin, in words; 64-bit layouts. */
+enum maple_kind { MAPLE_LEAF = 1, MAPLE_RANGE = 2, MAPLE_ALLOCATION_RANGE = 3 };
+#define MAPLE_NODE_WORDS          32
+#define MAPLE_RANGE_PIVOTS        15
+#define MAPLE_RANGE_SLOTS_AT      16
+#define MAPLE_ALLOCATION_PIVOTS   9
+#define MAPLE_ALLOCATION_SLOTS_AT 10
+#define MAPLE_HEIGHT_MAX          8
+
+/* Descends the current process's tree of mappings under RCU, for when bpf_find_vma cannot take the lock that
+ * a sibling thread holds. Not static: the verifier looks at it once, and not once in each state of each
+ * caller.
+ * @return 0: it is in scratch->mapped; -1: not mapped; -VMA_EBUSY: the tree changed meanwhile */
+__weak __noinline int find_vma_lockless(u64 address)
+{
+	struct capture_scratch *scratch = capture_scratch_get();
+	struct mm_struct *mm = bpf_get_current_task_btf()->mm;
+	struct mapped_at *at;
+	u64 entry = 0;
+
+	if (!scratch || !mm)
+		return -1;
+	at = &scratch->mapped;
+	if (bpf_core_read(&entry, sizeof(entry), &mm->mm_mt.ma_root))
+		return -1;
+	for (u32 depth = 0; depth < MAPLE_HEIGHT_MAX; depth++) {
+		u64 node = entry & ~0xffULL;
+		u32 kind = entry >> 3 & 15, pivots, slots_at, i;
+
+		if (entry < 4096 || (!depth && (entry & 3) != 2))
+			return -1;
+		if (bpf_probe_read_kernel(scratch->node, sizeof(scratch->node), (void *)node))
+			return -VMA_EBUSY;
+		/* A dead node's parent points to itself. */
+		if ((scratch->node[0] & ~0xffULL) == node)
+			return -VMA_EBUSY;
+		if (kind == MAPLE_ALLOCATION_RANGE) {
+			pivots = MAPLE_ALLOCATION_PIVOTS;
+			slots_at = MAPLE_ALLOCATION_SLOTS_AT;
+		} else if (kind == MAPLE_LEAF || kind == MAPLE_RANGE) {
+			pivots = MAPLE_RANGE_PIVOTS;
+			slots_at = MAPLE_RANGE_SLOTS_AT;
+		} else {
+			return -1;
+		}
+		for (i = 0; i < MAPLE_RANGE_PIVOTS; i++) {
+			u64 pivot;
+
+			if (i >= pivots)
+				break;
+			pivot = scratch->node[1 + i];
+			if (pivot >= address || (i && !pivot))
+				break;
+		}
+		/* Read back from a map it is any number to the verifier, which would else go on from here
+		 * once for each. */
+		*(volatile u32 *)&scratch->node_slot = slots_at + i;
+		slots_at = *(volatile u32 *)&scratch->node_slot;
+		entry = scratch->node[slots_at & (MAPLE_NODE_WORDS - 1)];
+		if (kind == MAPLE_LEAF) {
+			struct vm_area_struct *vma = (void *)entry;
+
+			if (entry < 4096 || entry & 3)
+				return -1;
+			at->start = BPF_CORE_READ(vma, vm_start);
+			at->end = BPF_CORE_READ(vma, vm_end);
+			at->page_offset = BPF_CORE_READ(vma, vm_pgoff);
+			at->flags = BPF_CORE_READ(vma, vm_flags);
+			at->file = BPF_CORE_READ(vma, vm_file);
+			if (BPF_CORE_READ(vma, vm_mm) != mm || address < at->start || address >= at->end)
+				return -VMA_EBUSY;
+			return 0;
+		}
+	}
+	return -1;
+}
+
+/* @return 0: it is in *at; -VMA_EBUSY: the mappings change all the time; else it is not mapped */
+static __always_inline long vma_find(struct capture_scratch *scratch, u64 address, struct mapped_at *at)
+{
+	long error = bpf_find_vma(bpf_get_current_task_btf(), address, find_vma_callback, at, 0);
+
+	if (error != -VMA_EBUSY)
+		return error;
+	for (u32 i = 0; i < VMA_FIND_ATTEMPTS && error == -VMA_EBUSY; i++)
+		error = find_vma_lockless(address);
+	*at = scratch->mapped;
+	return error;
+}
+
+#endif
