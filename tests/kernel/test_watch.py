@@ -449,7 +449,7 @@ print(os.read(ready, 32).decode(), flush=True)
     (("-a", "0.05"), ['INTERVAL takes seconds, 0.1 at least, not "0.05"']),
     (("-a", "1", "0"), ["COUNT takes a whole number from 1"]),
     (("-a", "1", "2", "3"), ['"3" is too much']),
-    (("--fail-on", "leak", "-a"), ["--fail-on is no option of leftopen watch"]),
+    (("--fail-on", "leak", "-a"), ["--fail-on is no option of watch"]),
 ])
 def test_mistakes(arguments, said):
     """What cannot be meant is an error that says what can, status 125."""
