@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Chosen by: a machine has a handful of interpreters; of what is left out nothing is lost but the frames of the
- * first moment. */
+/* Chosen by: a machine has a handful of interpreters; of what is left out nothing is lost but the frames of
+ * the first moment. */
 #define FILES_MAX     64
 #define PROCESSES_MAX 2000
 
@@ -26,13 +26,16 @@ struct list {
 	struct file files[FILES_MAX];
 };
 
-static int add(struct list *list, uint32_t process_id, const char *range, const struct file *file)
+static int add(struct list *list, uint32_t process_id, uint64_t start, uint64_t end, const struct file *file)
 {
 	for (size_t i = 0; i < list->count; i++)
 		if (list->files[i].inode == file->inode && list->files[i].major == file->major &&
 		    list->files[i].minor == file->minor)
 			return 0;
-	if (asprintf(&list->paths[list->count], "/proc/%u/map_files/%s", process_id, range) < 0)
+	/* Without the zeros that /proc/PID/maps fills addresses up with (fs/proc/base.c,
+	 * proc_map_files_readdir). */
+	if (asprintf(&list->paths[list->count], "/proc/%u/map_files/%" PRIx64 "-%" PRIx64, process_id, start,
+	             end) < 0)
 		return -ENOMEM;
 	list->files[list->count++] = *file;
 	return 0;
@@ -51,16 +54,17 @@ static int look_at(struct list *list, uint32_t process_id)
 	if (!maps)
 		return 0;
 	while (!error && list->count < FILES_MAX && fgets(line, sizeof(line), maps)) {
-		char range[40], rights[8];
+		uint64_t start, end;
 		struct file file;
+		char rights[8];
 		const char *slash = strrchr(line, '/');
 
 		if (!slash || !strstr(slash, "python") ||
-		    sscanf(line, "%39s %7s %*s %x:%x %" SCNu64, range, rights, &file.major, &file.minor,
-		           &file.inode) != 5)
+		    sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %*s %x:%x %" SCNu64, &start, &end, rights,
+		           &file.major, &file.minor, &file.inode) != 6)
 			continue;
 		if (rights[2] == 'x')
-			error = add(list, process_id, range, &file);
+			error = add(list, process_id, start, end, &file);
 	}
 	(void)fclose(maps);
 	return error;

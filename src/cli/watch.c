@@ -160,12 +160,13 @@ static int begin_following(struct watch *watch)
 	error = session_new(&watch->session_options, &watch->session, &detail);
 	if (!error)
 		error = learn_files(watch);
-	if (!error)
+	if (!error) {
+		session_armed(watch->session);
 		error = session_follow_running(watch->session, all ? NULL : watch->selected.process_ids,
 		                               all ? 0 : watch->selected.count);
+	}
 	if (error)
 		return following_cannot_begin(error, &detail);
-	session_armed(watch->session);
 	following_begin(&watch->following, watch->session, true);
 	return 0;
 }

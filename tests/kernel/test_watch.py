@@ -52,6 +52,19 @@ def test_what_was_open_before_is_not_blamed():
         assert ":%d in open_later" % watching.line_of("open_later") in last
 
 
+def test_the_first_handle_has_its_line():
+    """A process that opens all the time: no handle that is not inherited is without its line, from the first on."""
+    with Watched() as watched:
+        watched.process.stdin.write(b"trickle /etc/hosts\n")
+        watched.process.stdin.flush()
+        assert watched.process.stdout.readline() == b"begun\n"
+        with Watching("-p", str(watched.pid)) as watch:
+            place = opened_at("open_in_trickle")
+            watch.report(lambda report: watching.sites_of(report, watched.pid).get(place, 0) >= 100, "a hundred")
+            report = watch.read()
+            assert set(watching.sites_of(report, watched.pid)) == {place}
+
+
 def test_what_is_closed_is_gone():
     """A descriptor that was opened and closed since is in no table; one from before that is closed is not open."""
     with Watched(*BEFORE) as watched, Watching("-p", str(watched.pid), "--inherited", "--samples", "0") as watch:

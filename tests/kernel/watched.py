@@ -2,13 +2,14 @@
 
 Commands: open PATH; close NUMBER; daemon PATH: opens it in a process of a session of its own that is re-parented,
 and answers with its pid; name HEX: the process's name (prctl PR_SET_NAME); limit N (RLIMIT_NOFILE); storm N: opens
-and closes as fast as it can; end. Arguments: files to open before anything else.
+and closes as fast as it can; trickle PATH: says "begun", and opens it again and again until the next line; end. Arguments: files to open before anything else.
 Inputs: standard input. Outputs: "ok", or what is asked for.
 """
 
 import ctypes
 import os
 import resource
+import select
 import signal
 import sys
 
@@ -58,6 +59,21 @@ def storm(count):
     return "ok"
 
 
+def open_in_trickle(path):
+    """Open a file, one of many."""
+    HELD.append(os.open(path, os.O_RDONLY))
+
+
+def trickle(path):
+    """Open a file about every millisecond until there is another line; the last few hundred stay open."""
+    print("begun", flush=True)
+    while not select.select([sys.stdin], [], [], 0.001)[0]:
+        open_in_trickle(path)
+        if len(HELD) > 500:
+            os.close(HELD.pop(0))
+    return str(len(HELD))
+
+
 def obey(command, argument):
     """Do what a line says; return the answer."""
     if command == "open":
@@ -74,6 +90,8 @@ def obey(command, argument):
     if command == "limit":
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(argument), int(argument)))
         return "ok"
+    if command == "trickle":
+        return trickle(argument)
     assert command == "storm", command
     return storm(int(argument))
 
