@@ -83,16 +83,19 @@ static __always_inline struct mount *compat_mount(struct vfsmount *mount)
 
 /* Whether the topmost of some mounts hangs nowhere (fs/mount.h, is_anon_ns): made by fsmount or open_tree and
  * not moved to its place, or unmounted while in use. Those of the kernel itself (pipes, sockets, queues) have
- * an error for their namespace. The number of a namespace that has none was its own until 6.18 (commit
- * be5f21d3985f), when all sorts of them got one. */
+ * an error for their namespace. That a namespace is such a mount's own is said by its sequence number, which
+ * 6.18 moved to what all sorts of namespaces have, and from 6.19 by a boolean (commit d9a44089ac77). */
 static __always_inline bool compat_is_detached(struct mount *top)
 {
 	struct mnt_namespace *namespace = BPF_CORE_READ(top, mnt_ns);
+	struct mnt_namespace___boolean *after = (void *)namespace;
 	struct mnt_namespace___sequence *before = (void *)namespace;
 	struct ns_common___id *common;
 
 	if (!namespace || (u64) namespace >= (u64)-4095)
 		return !namespace;
+	if (bpf_core_field_exists(after->is_anon))
+		return BPF_CORE_READ(after, is_anon);
 	if (bpf_core_field_exists(before->seq))
 		return !BPF_CORE_READ(before, seq);
 	common = (void *)namespace + bpf_core_field_offset(struct mnt_namespace, ns);

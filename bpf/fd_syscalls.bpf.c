@@ -2,14 +2,14 @@
  * Descriptors made and released by system calls, in the calling thread. Those that arrive in messages are in
  * fd_received.bpf.c.
  * Close at entry, because afterwards a sibling thread may hold the number.
- * Outputs: EVENT_FD_MADE, EVENT_FD_CLOSED, EVENT_FD_RANGE_CLOSED, EVENT_TABLE_NUMBERS.
+ * Outputs: EVENT_FD_MADE, EVENT_FD_CLOSED, EVENT_FD_RANGE_CLOSED, EVENT_TABLE_NUMBERS, EVENT_TABLE_LEFT.
  */
 #include "maps.bpf.h"
 #include <bpf/bpf_tracing.h>
 #include "capture.bpf.h"
 #include "core_compat.bpf.h"
 #include "fd_calls.bpf.h"
-#include "table.bpf.h"
+#include "table_holders.bpf.h"
 
 /* include/uapi/linux/: fcntl.h, close_range.h, bpf.h, seccomp.h, sched.h, io_uring.h */
 #define F_DUPFD                     0
@@ -18,6 +18,7 @@
 #define CLOSE_RANGE_CLOEXEC         (1U << 2)
 #define SECCOMP_SET_MODE_FILTER     1
 #define SECCOMP_FILTER_NEW_LISTENER (1U << 3)
+#define CLONE_FILES                 0x400U
 #define CLONE_PIDFD                 0x1000U
 #define IORING_REGISTERED_FD_ONLY   (1U << 15)
 #define IORING_PARAMS_FLAGS_AT      8
@@ -165,6 +166,8 @@ int enter_close_range(struct trace_event_raw_sys_enter *ctx)
 
 	/* With CLOEXEC nothing is released, with UNSHARE it is in another table (at exit), and the kernel
 	 * refuses other flags and a range that ends before it begins (fs/file.c, close_range). */
+	if (process && flags & CLOSE_RANGE_UNSHARE)
+		holders_begin_unshare();
 	if (!process || flags || first > last)
 		return 0;
 	fill_untimed_header(&event.header, EVENT_FD_RANGE_CLOSED, sizeof(event), process->start_ns);
@@ -180,9 +183,25 @@ int exit_close_range(struct trace_event_raw_sys_exit *ctx)
 {
 	struct followed_process *process = followed_current();
 
-	if (!process || ctx->ret || !((u32)saved_registers()->dx & CLOSE_RANGE_UNSHARE))
-		return 0;
-	table_send_numbers(process, bpf_get_current_task_btf()->files, TABLE_UNSHARED,
-	                   bpf_get_current_pid_tgid() >> 32, process->start_ns);
+	if (process && !ctx->ret && (u32)saved_registers()->dx & CLOSE_RANGE_UNSHARE)
+		holders_end_unshare(process, true);
+	return 0;
+}
+
+SEC("tracepoint/syscalls/sys_enter_unshare")
+int enter_unshare(struct trace_event_raw_sys_enter *ctx)
+{
+	if (ctx->args[0] & CLONE_FILES && followed_current())
+		holders_begin_unshare();
+	return 0;
+}
+
+SEC("tracepoint/syscalls/sys_exit_unshare")
+int exit_unshare(struct trace_event_raw_sys_exit *ctx)
+{
+	struct followed_process *process = followed_current();
+
+	if (process && !ctx->ret && saved_registers()->di & CLONE_FILES)
+		holders_end_unshare(process, false);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /*
  * Processes: fork, exec, exit. At each the descriptor table's own numbers are sent, because with one busy
  * sibling thread the order of events gives the wrong table of a child. Outputs: EVENT_PROCESS_*,
- * EVENT_TABLE_NUMBERS, EVENT_FILE of an executable not seen before.
+ * EVENT_TABLE_NUMBERS, EVENT_TABLE_LEFT, EVENT_FILE of an executable not seen before.
  */
 #include "maps.bpf.h"
 #include <bpf/bpf_core_read.h>
@@ -10,7 +10,7 @@
 #include "found.bpf.h"
 #include "mark.bpf.h"
 #include "path.bpf.h"
-#include "table.bpf.h"
+#include "table_holders.bpf.h"
 
 #define SIGNAL_GROUP_EXIT 4
 /* arch/x86/include/asm/thread_info.h: set for an image of 32-bit addresses before the tracepoint
@@ -25,8 +25,17 @@ int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *chi
 	struct followed_process entry;
 	u32 child_id = child->tgid;
 
-	if (!process || parent->tgid == child->tgid)
+	if (!process)
 		return 0;
+	if (parent->tgid == child->tgid) {
+		/* CLONE_THREAD without CLONE_FILES */
+		if (child->files != parent->files) {
+			process->tables_apart = 1;
+			table_send_numbers(process, child->files, (u64)parent->files, TABLE_UNSHARED,
+			                   child_id, process->start_ns);
+		}
+		return 0;
+	}
 	entry = *process;
 	entry.start_ns = child->start_boottime;
 	entry.finalizing_thread = 0;
@@ -35,6 +44,7 @@ int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *chi
 	entry.exited = 0;
 	entry.lost_fds = 0;
 	entry.lost_maps_ns = 0;
+	entry.tables_apart = 0;
 	if (bpf_map_update_elem(&followed, &child_id, &entry, BPF_ANY)) {
 		count_loss(LOSS_PROCESS_MAP_FULL);
 		return 0;
@@ -51,7 +61,8 @@ int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *chi
 	if (send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES))
 		return 0;
 	if (child->files != parent->files)
-		table_send_numbers(process, child->files, TABLE_FORKED, child_id, entry.start_ns);
+		table_send_numbers(process, child->files, (u64)parent->files, TABLE_FORKED, child_id,
+		                   entry.start_ns);
 	return 0;
 }
 
@@ -128,6 +139,7 @@ int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, stru
 	process->finalizing_thread = 0;
 	process->marked = SHUTDOWN_NONE;
 	process->made_after_mark = 0;
+	process->tables_apart = 0;
 	bpf_map_delete_elem(&python_hints, &event.header.process_id);
 	if (task->thread_info.flags & (1ULL << TIF_ADDR32))
 		count_loss(LOSS_COMPAT_CALLS);
@@ -136,8 +148,24 @@ int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, stru
 	bpf_probe_read_kernel_str(event.comm, sizeof(event.comm), task->comm);
 	send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES);
 	send_arguments(process, mm);
-	table_send_numbers(process, files, TABLE_EXECED, task->tgid, process->start_ns);
+	table_send_numbers(process, files, 0, TABLE_EXECED, task->tgid, process->start_ns);
 	return 0;
+}
+
+/* The kernel closes what is open in a table with the last thread that has it. As a process ends that is left
+ * open: then the table's numbers are told now, as the process's own end tells only of the last thread's. */
+static __always_inline void thread_exited(struct followed_process *process, struct files_struct *files,
+                                          bool process_ends)
+{
+	if (holders_another(files))
+		return;
+	if (!process_ends) {
+		holders_send_left(process, (u64)files);
+		return;
+	}
+	mark_send_targets(process);
+	table_send_numbers(process, files, 0, TABLE_EXITED, bpf_get_current_pid_tgid() >> 32,
+	                   process->start_ns);
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -151,15 +179,23 @@ int BPF_PROG(process_exited, struct task_struct *task)
 
 	/* signal->live counts the threads that have not come this far (kernel/exit.c, do_exit): the last ones
 	 * can come together. */
-	if (!process || signal->live.counter || __sync_val_compare_and_swap(&process->exited, 0, 1))
+	if (!process)
+		return 0;
+	if (signal->live.counter) {
+		if (process->tables_apart && files)
+			thread_exited(process, files, signal->flags & SIGNAL_GROUP_EXIT);
+		return 0;
+	}
+	if (__sync_val_compare_and_swap(&process->exited, 0, 1))
 		return 0;
 	if (!process->marked)
 		mark_take(process, SHUTDOWN_LAST_THREAD);
-	else if (process->made_after_mark)
-		/* Code of the process ran after the mark, and what it made then is left open, too. */
+	else if (process->made_after_mark || process->tables_apart)
+		/* Code of the process ran after the mark, and what it made then is left open, too; or the
+		 * mark was taken by a thread of another table. */
 		mark_send_targets(process);
 	if (files)
-		table_send_numbers(process, files, TABLE_EXITED, process_id, process->start_ns);
+		table_send_numbers(process, files, 0, TABLE_EXITED, process_id, process->start_ns);
 	fill_header(&event.header, EVENT_PROCESS_EXITED, sizeof(event), process->start_ns);
 	event.table = (u64)files;
 	event.space = (u64)task->mm;

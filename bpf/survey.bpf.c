@@ -59,7 +59,7 @@ int survey_tables(struct bpf_iter__task *ctx)
 	process_id = task->tgid;
 	process = bpf_map_lookup_elem(&followed, &process_id);
 	if (process)
-		table_send_numbers(process, files, TABLE_SURVEYED, process_id, process->start_ns);
+		table_send_numbers(process, files, (u64)files, TABLE_SURVEYED, process_id, process->start_ns);
 	survey_pace(ctx->meta);
 	return 0;
 }

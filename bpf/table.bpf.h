@@ -86,8 +86,9 @@ fault:
 /* Chosen by: fs.nr_open's default, 1,048,576 descriptors. */
 #define TABLE_WORDS_MAX 16384
 
+/* @param from the table that this is a copy of, where it is one */
 static __always_inline void table_send_numbers(struct followed_process *process, struct files_struct *files,
-                                               u32 cause, u32 process_id, u64 start_ns)
+                                               u64 from, u32 cause, u32 process_id, u64 start_ns)
 {
 	struct walk_scratch *scratch = walk_scratch_borrow();
 	struct fdtable *table;
@@ -103,6 +104,7 @@ static __always_inline void table_send_numbers(struct followed_process *process,
 	scratch->numbers.header.process_id = process_id;
 	scratch->numbers.header.process_start_ns = start_ns;
 	scratch->numbers.table = (u64)files;
+	scratch->numbers.copied_from = from;
 	scratch->numbers.cause = cause;
 	scratch->numbers.lost_ns = process->lost_fds_ns;
 	scratch->numbers.lost_fds = cause == TABLE_SURVEYED || cause == TABLE_EXITED

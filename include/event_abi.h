@@ -37,6 +37,7 @@ enum event_type {
 	EVENT_FD_RANGE_CLOSED,
 	EVENT_FD_TARGET,
 	EVENT_TABLE_NUMBERS,
+	EVENT_TABLE_LEFT,
 	EVENT_MAP_MADE,
 	EVENT_MAP_RELEASED,
 	EVENT_MAP_RELEASE_FAILED,
@@ -185,15 +186,23 @@ EVENT_ASSERT_SIZE(struct table_entry, 16);
 struct event_table_numbers {
 	struct event_header header;
 	__u64 table;
-	__u64 lost_fds; /* bit n: events of numbers with these lowest six bits were lost, since the last
-	                   survey */
-	__u64 lost_ns;  /* the last of them; CLOCK_BOOTTIME */
-	__u32 cause;    /* enum table_cause */
-	__u32 first;    /* 1: first chunk */
-	__u32 last;     /* 1: last chunk */
+	__u64 copied_from; /* forked, unshared: the table that was copied; itself: none was */
+	__u64 lost_fds;    /* bit n: events of numbers with these lowest six bits were lost, since the last
+	                      survey */
+	__u64 lost_ns;     /* the last of them; CLOCK_BOOTTIME */
+	__u32 cause;       /* enum table_cause */
+	__u32 first;       /* 1: first chunk */
+	__u32 last;        /* 1: last chunk */
 	__u32 count;
 	struct table_entry entries[TABLE_CHUNK_MAX];
 };
+
+/* No thread of the process holds the table any more; others of its threads hold others. */
+struct event_table_left {
+	struct event_header header;
+	__u64 table;
+};
+EVENT_ASSERT_SIZE(struct event_table_left, 40);
 
 struct event_map_made {
 	struct event_header header;
@@ -495,13 +504,15 @@ struct followed_process {
 	__u32 marked;            /* enum shutdown_mark: the first wins */
 	__u32 hints_version;     /* of the daemon's findings that were looked at */
 	__u32 made_after_mark;   /* 1: descriptors were, so that their targets are still to be read */
-	__u32 exited; /* 1: of several threads that end at once, one has told of the process's end */
+	__u32 exited;       /* 1: of several threads that end at once, one has told of the process's end */
+	__u32 tables_apart; /* 1: its threads may have different tables, so that the end of one matters */
+	__u32 reserved;
 	/* What was lost since the last survey: see event_table_numbers, event_space_ranges. */
 	__u64 lost_fds;
 	__u64 lost_fds_ns;
 	__u64 lost_maps_ns;
 };
-EVENT_ASSERT_SIZE(struct followed_process, 64);
+EVENT_ASSERT_SIZE(struct followed_process, 72);
 
 /* Which processes that are not followed a survey makes followed. */
 enum survey_follows { SURVEY_FOLLOWS_NONE = 0, SURVEY_FOLLOWS_WANTED, SURVEY_FOLLOWS_ALL };

@@ -29,6 +29,10 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct list_head {
+	struct list_head *next;
+};
+
 /* arch/x86/include/asm/ptrace.h */
 struct pt_regs {
 	unsigned long bp;
@@ -81,6 +85,11 @@ struct ns_common___id {
 
 struct mnt_namespace {
 	struct ns_common ns;
+};
+
+/* The same, from 6.19. */
+struct mnt_namespace___boolean {
+	bool is_anon;
 };
 
 /* The same, before 6.18. */
@@ -197,6 +206,7 @@ struct rlimit {
 
 struct signal_struct {
 	atomic_t live;
+	struct list_head thread_head;
 	int group_exit_code;
 	unsigned int flags;
 	struct rlimit rlim[16];
@@ -223,6 +233,7 @@ struct task_struct {
 	pid_t tgid;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	struct list_head thread_node;
 	u64 start_boottime;
 	char comm[16];
 	struct files_struct *files;

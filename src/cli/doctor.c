@@ -41,6 +41,8 @@ static const struct feature_tracepoint followed_calls[] = {
         {.name = "sys_enter_exit_group", .required = true},
         {.name = "sys_enter_close_range"},
         {.name = "sys_exit_close_range"},
+        {.name = "sys_enter_unshare"},
+        {.name = "sys_exit_unshare"},
         {.name = "sys_exit_brk"},
         {.name = "sys_exit_shmat"},
         {.name = "sys_enter_shmdt"},

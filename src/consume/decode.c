@@ -30,6 +30,7 @@ static const struct event_size event_sizes[EVENT_TYPE_COUNT] = {
         [EVENT_FD_RANGE_CLOSED] = FIXED(event_fd_range_closed),
         [EVENT_FD_TARGET] = UP_TO(event_fd_target, names),
         [EVENT_TABLE_NUMBERS] = UP_TO(event_table_numbers, entries),
+        [EVENT_TABLE_LEFT] = FIXED(event_table_left),
         [EVENT_MAP_MADE] = FIXED(event_map_made),
         [EVENT_MAP_RELEASED] = FIXED(event_map_released),
         [EVENT_MAP_RELEASE_FAILED] = FIXED(event_map_released),

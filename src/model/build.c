@@ -17,6 +17,7 @@
 #include "model/points.h"
 #include "model/ranges.h"
 #include "model/sites.h"
+#include "model/tables.h"
 
 /* While a snapshot is made: groups of the model beside those of the snapshot. */
 struct builder {
@@ -67,13 +68,13 @@ static int copy_arguments(struct builder *builder, const struct process *process
 static void fill_counts(const struct builder *builder, const struct process *process,
                         struct snapshot_process *out)
 {
-	const struct fd_table *table = process->table;
 	const struct address_space *space = process->space;
+	struct table_counts counts = tables_count(process);
 
-	out->fds.live = table ? table->live : process->fds_live;
-	out->fds.peak = table ? table->peak : process->fds_peak;
-	out->fds.opened = table ? table->opened : process->fds_opened;
-	out->fds.closed = table ? table->closed : process->fds_closed;
+	out->fds.live = process->ended_ns ? process->fds_live : counts.live;
+	out->fds.peak = process->ended_ns ? process->fds_peak : counts.peak;
+	out->fds.opened = process->ended_ns ? process->fds_opened : counts.opened;
+	out->fds.closed = process->ended_ns ? process->fds_closed : counts.closed;
 	out->fds.limit = process->fd_limit;
 	out->maps.live = space ? ranges_count(space) : process->maps_live;
 	out->maps.bytes = space ? ranges_bytes(space) : process->maps_bytes;
@@ -177,8 +178,9 @@ static int add_groups(struct builder *builder, const struct process *process, si
 static void choose_reporters(const struct model *model)
 {
 	for (struct process *process = model->first; process; process = process->next) {
-		if (process->table && !process->table->reporter)
-			process->table->reporter = process;
+		for (size_t i = 0; tables_at(process, i); i++)
+			if (!tables_at(process, i)->reporter)
+				tables_at(process, i)->reporter = process;
 		if (process->space && !process->space->reporter)
 			process->space->reporter = process;
 	}
@@ -187,8 +189,8 @@ static void choose_reporters(const struct model *model)
 static void forget_reporters(const struct model *model)
 {
 	for (struct process *process = model->first; process; process = process->next) {
-		if (process->table)
-			process->table->reporter = NULL;
+		for (size_t i = 0; tables_at(process, i); i++)
+			tables_at(process, i)->reporter = NULL;
 		if (process->space)
 			process->space->reporter = NULL;
 	}

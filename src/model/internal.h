@@ -109,9 +109,12 @@ struct process {
 	char *arguments; /* each with its NUL; NULL: unknown */
 	size_t argument_bytes;
 	char *cgroup;
-	struct process *parent; /* NULL: not followed */
-	size_t child_count;     /* that live and have it for their parent */
-	struct fd_table *table;
+	struct process *parent;          /* NULL: not followed */
+	size_t child_count;              /* that live and have it for their parent */
+	struct fd_table *table;          /* its main one */
+	struct fd_table **thread_tables; /* further ones, of threads that took themselves their own */
+	size_t thread_table_count, thread_table_capacity;
+	uint64_t closed_with_threads; /* descriptors that were opened in such a table and went with it */
 	struct address_space *space;
 	struct test_id test;
 	uint32_t test_serial;

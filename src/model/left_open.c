@@ -11,6 +11,7 @@
 #include "model/kinds.h"
 #include "model/points.h"
 #include "model/ranges.h"
+#include "model/tables.h"
 
 static int add(struct process *process, struct left_open **ret_entry)
 {
@@ -28,10 +29,8 @@ static int add(struct process *process, struct left_open **ret_entry)
 	return 0;
 }
 
-static int take_points(struct process *process)
+static int take_points(struct process *process, const struct fd_table *table)
 {
-	struct fd_table *table = process->table;
-
 	for (size_t fd = 0; fd < table->capacity; fd++) {
 		struct point_slot *slot = &table->slots[fd];
 		struct left_open *entry;
@@ -75,13 +74,14 @@ static int take_range(void *context, struct range *range)
 
 int left_open_take(struct model *model, struct process *process, enum left_open_shared shared)
 {
-	const struct fd_table *table = process->table;
+	const struct fd_table *table;
 	const struct address_space *space = process->space;
 	bool too = shared == LEFT_OPEN_SHARED_TOO;
 	int error = 0;
 
-	if (table && (table->holders == 1 || (too && table->reporter == process)))
-		error = take_points(process);
+	for (size_t i = 0; !error && (table = tables_at(process, i)); i++)
+		if (table->holders == 1 || (too && table->reporter == process))
+			error = take_points(process, table);
 	if (!error && space && (space->holders == 1 || (too && space->reporter == process)))
 		error = ranges_visit(model, process->space, take_range, process);
 	return error;
@@ -136,14 +136,17 @@ static int compare_entries(const void *left, const void *right)
  * over, not left open. */
 static bool handed_over(const struct process *process, const struct left_open *entry)
 {
-	const struct point_slot *slot;
+	const struct fd_table *table;
 	uint32_t own = 1;
 
 	if (!process->ended_ns || !entry->handle || entry->released)
 		return false;
-	slot = process->table ? points_slot(process->table, entry->fd) : NULL;
-	if (slot && slot->handle == entry->handle)
-		own++;
+	for (size_t i = 0; (table = tables_at(process, i)); i++) {
+		const struct point_slot *slot = points_slot(table, entry->fd);
+
+		if (slot && slot->handle == entry->handle)
+			own++;
+	}
 	return entry->handle->references > own;
 }
 

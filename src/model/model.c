@@ -17,6 +17,7 @@
 #include "model/process.h"
 #include "model/ranges.h"
 #include "model/reconcile.h"
+#include "model/tables.h"
 #include "model/targets.h"
 
 int model_new(struct model **ret_model)
@@ -179,7 +180,7 @@ static int apply_fd_made(struct model *model, struct process *process, const str
 	struct fd_table *table;
 	struct handle *handle;
 	struct maker maker;
-	int error = process_table(model, process, event->table, &table);
+	int error = tables_get(model, process, event->table, &table);
 
 	if (error)
 		return error;
@@ -197,7 +198,7 @@ static int apply_fd_made(struct model *model, struct process *process, const str
 static int apply_fd_closed(struct model *model, struct process *process, const struct event_fd_closed *event)
 {
 	struct fd_table *table;
-	int error = process_table(model, process, event->table, &table);
+	int error = tables_get(model, process, event->table, &table);
 
 	if (!error)
 		(void)points_release(model, table, event->fd);
@@ -208,7 +209,7 @@ static int apply_fd_range_closed(struct model *model, struct process *process,
                                  const struct event_fd_range_closed *event)
 {
 	struct fd_table *table;
-	int error = process_table(model, process, event->table, &table);
+	int error = tables_get(model, process, event->table, &table);
 
 	if (!error)
 		points_release_range(model, table, event->first, event->last);
@@ -233,7 +234,7 @@ static int apply_fd_target(struct model *model, struct process *process, const s
 	struct fd_table *table;
 	struct point_slot *slot;
 	struct handle *handle;
-	int error = process_table(model, process, event->table, &table);
+	int error = tables_get(model, process, event->table, &table);
 
 	if (error)
 		return error;
@@ -391,7 +392,10 @@ static int apply_to_process(struct model *model, struct process *process, const 
 	case EVENT_FD_TARGET:
 		return apply_fd_target(model, process, event);
 	case EVENT_TABLE_NUMBERS:
-		return process_table_numbers(model, process, event);
+		return tables_numbers(model, process, event);
+	case EVENT_TABLE_LEFT:
+		tables_left(model, process, event);
+		return 0;
 	case EVENT_MAP_MADE:
 		return apply_map_made(model, process, event);
 	case EVENT_MAP_RELEASED:

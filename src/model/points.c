@@ -153,6 +153,7 @@ int points_put(struct model *model, struct fd_table *table, int fd, struct handl
 	}
 	table->slots[fd].handle = handle;
 	table->slots[fd].inherited = inherited;
+	handle->own_slots += !inherited;
 	table->opened += !inherited;
 	if (inherited && fd < POINTS_STANDARD)
 		table->standard[fd] = handle->file;
@@ -164,6 +165,7 @@ int points_put(struct model *model, struct fd_table *table, int fd, struct handl
 
 static void empty_slot(struct model *model, struct fd_table *table, struct point_slot *slot)
 {
+	slot->handle->own_slots -= !slot->inherited;
 	points_handle_release(slot->handle);
 	slot->handle = NULL;
 	table->live--;
@@ -177,7 +179,8 @@ bool points_release(struct model *model, struct fd_table *table, int fd)
 	clear_suspect(table, fd);
 	if (!slot || !slot->handle)
 		return false;
-	if (slot->handle->left_open && !slot->inherited)
+	/* Another table of the process may hold it, too. */
+	if (slot->handle->left_open && !slot->inherited && slot->handle->own_slots == 1)
 		slot->handle->left_open->released = 1;
 	table->closed += !slot->inherited;
 	empty_slot(model, table, slot);
@@ -215,6 +218,7 @@ void points_inherit(struct fd_table *table, size_t end)
 		if (!slot->handle)
 			continue;
 		table->opened -= !slot->inherited;
+		slot->handle->own_slots -= !slot->inherited;
 		slot->inherited = true;
 		if (fd < POINTS_STANDARD)
 			table->standard[fd] = slot->handle->file;

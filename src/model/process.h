@@ -18,7 +18,7 @@ struct test_id process_current_test(const struct process *process);
  */
 int process_add(struct model *model, uint32_t process_id, uint64_t start_ns, struct process **ret_process);
 
-/** A process forked: the child's table holds what its own numbers say (process_table_numbers). @return 0 or
+/** A process forked: the child's table holds what its own numbers say (tables_numbers). @return 0 or
  * -ENOMEM */
 int process_forked(struct model *model, struct process *parent, const struct event_process_forked *event);
 
@@ -38,25 +38,11 @@ int process_marked(struct model *model, struct process *process, const struct ev
  */
 int process_exited(struct model *model, struct process *process, const struct event_process_exited *event);
 
-/**
- * A table's own numbers, in chunks; with the last one the table is made to hold just these.
- * @return 0 or -ENOMEM
- */
-int process_table_numbers(struct model *model, struct process *process,
-                          const struct event_table_numbers *event);
-
-/** The table, made and given to the process where it is not known yet. @return 0 or -ENOMEM */
-int process_table(struct model *model, struct process *process, uint64_t pointer,
-                  struct fd_table **ret_table);
-
-/** The space, as process_table(). @return 0 or -ENOMEM */
+/** The space, made and given to the process where it is not known yet. @return 0 or -ENOMEM */
 int process_space(struct model *model, struct process *process, uint64_t pointer,
                   struct address_space **ret_space);
 
-/** The process holds a table that others hold too. */
-void process_share_table(struct model *model, struct process *process, struct fd_table *table);
-
-/** The same of a space. */
+/** The process holds a space that others hold too. */
 void process_share_space(struct model *model, struct process *process, struct address_space *space);
 
 /** The process is gone, and how it ended was not seen. @return 0, or -ENOMEM */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "model/kinds.h"
+#include "model/tables.h"
 
 /* A process that so many surveys in a row did not come by is gone. */
 #define SURVEYS_TO_BE_GONE 2
@@ -35,18 +36,17 @@ int reconcile_found(struct model *model, const struct event_process_found *event
 	process->vmas = event->vmas;
 	process->fd_limit = event->fd_limit;
 	memcpy(process->comm, event->comm, sizeof(process->comm));
-	if (process->table && process->space)
-		return 0;
 	/* What it holds by now was there before it was seen. */
 	table = points_table_find(model, event->table);
 	if (table) {
-		process_share_table(model, process, table);
+		error = tables_holds(process, table) ? 0 : tables_hold(model, process, table);
 	} else {
-		error = process_table(model, process, event->table, &table);
-		if (error)
-			return error;
-		table->awaits_baseline = true;
+		error = tables_begin(model, process, event->table, &table);
+		if (!error)
+			table->awaits_baseline = true;
 	}
+	if (error || process->space)
+		return error;
 	space = ranges_space_find(model, event->space);
 	if (space) {
 		process_share_space(model, process, space);

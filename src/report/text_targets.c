@@ -48,6 +48,7 @@ static void shape_list_free(struct shape_list *list)
 static bool is_named(enum handle_type type)
 {
 	return type == HANDLE_TYPE_FILE || type == HANDLE_TYPE_SOCKET || type == HANDLE_TYPE_MEMFD ||
+	       type == HANDLE_TYPE_PIDFD || type == HANDLE_TYPE_MOUNT || type == HANDLE_TYPE_MQUEUE ||
 	       type == HANDLE_TYPE_OTHER_FD || type == HANDLE_TYPE_FILE_MAP || type == HANDLE_TYPE_SHM;
 }
 

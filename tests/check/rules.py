@@ -248,8 +248,9 @@ _DEFINES = re.compile(
     r"\b(?:struct|union|enum)\s+(?P<tag>%(r)s)\s*[{;]|"
     # A declarator: after a type's name or a *, before what ends a declarator.
     r"(?P<before>\w+|\*)\s*\b(?P<name>%(r)s)\s*(?=[=;,\[({)])" % {"r": _RESERVED})
-# Not a declarator's name: what the compiler and libbpf's headers give, wherever it stands.
-_GIVEN = re.compile(r"__(?:attribute|extension|typeof|asm|volatile|inline|int128|builtin_\w+|sync_\w+|"
+# Not a declarator's name: what the compiler and libbpf's headers give, wherever it stands; the number of a call that is
+# younger than the system's headers, which may have it.
+_GIVEN = re.compile(r"__(?:NR_\w+|attribute|extension|typeof|asm|volatile|inline|int128|builtin_\w+|sync_\w+|"
                     r"atomic_\w+|always_inline|noinline|weak|hidden|uint|type|array|ulong|ksym|kconfig|"
                     r"[us](?:8|16|32|64)|[bl]e(?:16|32|64)|FILE|LINE|func|COUNTER)(?:__)?")
 _NO_TYPES = {"return", "else", "case", "goto", "do", "sizeof", "struct", "union", "enum", "define", "ifdef",

@@ -30,8 +30,8 @@ MADE = {
     "bpf_commands_that_give_none": 1,
     "seccomp_without_a_listener": 0,
     "io_uring_registered_only": 0,
-    "fcntl_that_copies_nothing": 2,
-    "dup2_of_itself": 0,
+    "fcntl_that_copies_nothing": 3,
+    "dup2_of_itself": 1,
     "pidfd_calls_that_give_none": 1,
     "clone_without_a_pidfd": 0,
     "release_by_close": 18,
@@ -143,6 +143,14 @@ def test_what_was_made_is_counted_once(none, case):
     truths = descriptors["opened"] - MADE[case]
     assert truths == 2, descriptors
     assert descriptors["closed"] == descriptors["opened"] - len(NONE[case])
+
+
+def test_versions_are_no_descriptors(none):
+    """The case held every number from 3 up to the version, and at least one."""
+    told, report = none
+    descriptors = truth.process_of(report, told.pid("landlock_versions"))["fds"]
+    version = told.line("landlock_version")["version"]
+    assert descriptors["opened"] == descriptors["closed"] == 2 + max(1, version - 2)
 
 
 def test_a_number_that_is_given_again_keeps_its_maker(none):

@@ -51,6 +51,9 @@ size_t event_example(enum event_type type, union any_event *event)
 			event->numbers.entries[i].fd = i * 2;
 		bytes = offsetof(struct event_table_numbers, entries) + 3 * sizeof(struct table_entry);
 		break;
+	case EVENT_TABLE_LEFT:
+		bytes = sizeof(event->table_left);
+		break;
 	case EVENT_MAP_MADE:
 		event->map_made.origin = HANDLE_ORIGIN_MMAP;
 		event->map_made.address = 0x7f0000000000;

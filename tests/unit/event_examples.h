@@ -15,6 +15,7 @@ union any_event {
 	struct event_fd_range_closed fd_range_closed;
 	struct event_fd_target fd_target;
 	struct event_table_numbers numbers;
+	struct event_table_left table_left;
 	struct event_map_made map_made;
 	struct event_map_released map_released;
 	struct event_map_moved map_moved;

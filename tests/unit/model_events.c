@@ -132,6 +132,7 @@ void events_numbers_chunk(struct world *world, const struct actor *actor, enum t
 
 	memset(&event, 0, sizeof(event));
 	event.table = actor->table;
+	event.copied_from = actor->copied_from;
 	event.cause = cause;
 	event.first = first;
 	event.last = last;
@@ -173,6 +174,25 @@ void events_numbers_same(struct world *world, const struct actor *actor, uint64_
 	}
 	events_numbers(world, actor, cause, entries, count);
 	free(entries);
+}
+
+struct actor events_unshare(struct world *world, const struct actor *actor, uint32_t thread_id,
+                            const struct table_entry *entries, size_t count)
+{
+	struct actor thread = *actor;
+
+	thread.thread_id = thread_id;
+	thread.copied_from = actor->table;
+	thread.table = world->next_table++;
+	events_numbers(world, &thread, TABLE_UNSHARED, entries, count);
+	return thread;
+}
+
+void events_left(struct world *world, const struct actor *actor)
+{
+	struct event_table_left event = {.table = actor->table};
+
+	SEND(world, actor, EVENT_TABLE_LEFT, event);
 }
 
 /* @return bytes of a path of one name */
@@ -269,6 +289,7 @@ struct actor events_fork_only(struct world *world, const struct actor *parent, u
 	        .start_ns = world->now_ns + 1,
 	        .table = sharing & FORK_SHARES_TABLE ? parent->table : world->next_table++,
 	        .space = sharing & FORK_SHARES_SPACE ? parent->space : world->next_space++,
+	        .copied_from = parent->table,
 	};
 	struct event_process_forked event = {
 	        .parent_table = parent->table,

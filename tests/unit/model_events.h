@@ -30,6 +30,7 @@ struct actor {
 	uint32_t process_id, thread_id;
 	uint64_t start_ns;
 	uint64_t table, space;
+	uint64_t copied_from; /* the table that its own is a copy of */
 };
 
 void world_begin(struct world *world);
@@ -59,6 +60,13 @@ void events_close_range(struct world *world, const struct actor *actor, uint32_t
 /** A table's own numbers, in chunks. */
 void events_numbers(struct world *world, const struct actor *actor, enum table_cause cause,
                     const struct table_entry *entries, size_t count);
+
+/** A thread of the actor takes itself a copy of its table, with those numbers. @return the thread */
+struct actor events_unshare(struct world *world, const struct actor *actor, uint32_t thread_id,
+                            const struct table_entry *entries, size_t count);
+
+/** No thread of the actor's process holds the actor's table any more. */
+void events_left(struct world *world, const struct actor *actor);
 
 /** One chunk. */
 void events_numbers_chunk(struct world *world, const struct actor *actor, enum table_cause cause,

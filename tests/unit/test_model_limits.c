@@ -257,6 +257,7 @@ static void shrink(uint64_t *state, union any_event *event)
 		break;
 	case EVENT_TABLE_NUMBERS:
 		event->numbers.table = a;
+		event->numbers.copied_from = b;
 		event->numbers.cause = (uint32_t)random_below(state, TABLE_CAUSE_COUNT);
 		event->numbers.lost_fds = random_below(state, 8) ? 0 : random_next(state);
 		event->numbers.lost_ns = random_below(state, 100000);
@@ -266,6 +267,9 @@ static void shrink(uint64_t *state, union any_event *event)
 			event->numbers.entries[i].fd = (int)(i * 6 + random_below(state, 6));
 			event->numbers.entries[i].file = random_below(state, 6);
 		}
+		break;
+	case EVENT_TABLE_LEFT:
+		event->table_left.table = a;
 		break;
 	case EVENT_PROCESS_FOUND:
 		event->found.table = a;

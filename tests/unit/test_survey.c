@@ -178,7 +178,7 @@ Test(survey, tells_what_proc_says, .timeout = 60)
 	cr_assert_eq(loader_set_consumer(loader, take_event, &told), 0);
 	cr_assert_eq(loader_survey(loader, SURVEY_FOLLOWS_NONE), 0);
 	cr_assert_eq(told.found, 0, "nobody is followed");
-	cr_assert_eq(loader_want(loader, told.process_id), 0);
+	cr_assert_eq(loader_want(loader, told.process_id, true), 0);
 	cr_assert_eq(loader_survey(loader, SURVEY_FOLLOWS_WANTED), 0);
 	cr_assert_eq(told.found, 1);
 	cr_assert_eq(told.begins, 1);

@@ -64,6 +64,9 @@ static void landlock_versions(void)
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
 	MUST(version > 0);
+	truth_begin_line("landlock_version");
+	truth_add(&truth_line, ", \"version\": %ld", version);
+	truth_write();
 	hold_up_to(version);
 	MUST(syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) == version);
 	/* Kernels before 6.15 refuse it. */
@@ -123,13 +126,18 @@ static void fcntl_that_copies_nothing(void)
 	MUST(!pipe2(pair, O_CLOEXEC));
 	MUST(fcntl(pair[0], F_GETFD) == FD_CLOEXEC && fcntl(pair[0], F_GETFL) == O_RDONLY);
 	MUST(fcntl(pair[1], F_GETFL) == O_WRONLY && fcntl(pair[1], F_SETFL, O_NONBLOCK) == 0);
+	/* O_WRONLY and O_NONBLOCK, as a number that is a descriptor. */
+	MUST(dup2(0, 2049) == 2049 && fcntl(pair[1], F_GETFL) == 2049 && !close(2049));
 	MUST(fcntl(pair[1], F_GETPIPE_SZ) > 0 && !fcntl(pair[0], F_GETSIG) && !fcntl(pair[0], F_SETFD, 0));
 	MUST(!close(pair[0]) && !close(pair[1]));
 }
 
 static void dup2_of_itself(void)
 {
-	MUST(dup2(0, 0) == 0 && dup2(1, 1) == 1 && dup2(2, 2) == 2);
+	int fd = (int)syscall(SYS_eventfd2, 0, 0);
+
+	MUST(fd >= 0 && dup2(fd, fd) == fd && dup2(0, 0) == 0 && dup2(1, 1) == 1 && dup2(2, 2) == 2);
+	MUST(!close(fd));
 }
 
 static void pidfd_calls_that_give_none(void)
