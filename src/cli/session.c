@@ -292,14 +292,14 @@ int session_follow_running(struct session *session, const uint32_t *process_ids,
 
 	session->follows = process_ids ? SURVEY_FOLLOWS_NONE : SURVEY_FOLLOWS_ALL;
 	for (size_t i = 0; i < count && !error; i++)
-		error = loader_want(session->loader, process_ids[i]);
+		error = loader_want(session->loader, process_ids[i], true);
 	if (error)
 		return error;
 	loader_switch(session->loader, true);
 	error = survey(session, process_ids ? SURVEY_FOLLOWS_WANTED : SURVEY_FOLLOWS_ALL);
 	/* Another process may be given the same number later. */
 	for (size_t i = 0; i < count; i++)
-		(void)loader_want_no_more(session->loader, process_ids[i]);
+		(void)loader_want(session->loader, process_ids[i], false);
 	return error;
 }
 

@@ -334,19 +334,13 @@ bool loader_follows(const struct loader *loader, uint32_t process_id)
 	return !bpf_map_lookup_elem(bpf_map__fd(loader->skeleton->maps.followed), &process_id, &process);
 }
 
-int loader_want(struct loader *loader, uint32_t process_id)
+int loader_want(struct loader *loader, uint32_t process_id, bool wanted)
 {
-	uint8_t wanted = 1;
+	int fd = bpf_map__fd(loader->skeleton->maps.survey_wanted);
+	uint8_t value = 1;
 
-	if (bpf_map_update_elem(bpf_map__fd(loader->skeleton->maps.survey_wanted), &process_id, &wanted,
-	                        BPF_ANY))
-		return -errno;
-	return 0;
-}
-
-int loader_want_no_more(struct loader *loader, uint32_t process_id)
-{
-	if (bpf_map_delete_elem(bpf_map__fd(loader->skeleton->maps.survey_wanted), &process_id))
+	if (wanted ? bpf_map_update_elem(fd, &process_id, &value, BPF_ANY)
+	           : bpf_map_delete_elem(fd, &process_id))
 		return -errno;
 	return 0;
 }

@@ -84,12 +84,11 @@ int loader_unfollow(struct loader *loader, uint32_t process_id);
 bool loader_follows(const struct loader *loader, uint32_t process_id);
 
 /**
- * Has a survey follow a process from now on, with all that descends from it. @return 0, or -errno of bpf(2)
+ * Has surveys follow a process, with all that descends from it, or those to come no longer look for it, as its
+ * id may be given out again.
+ * @return 0, or -errno of bpf(2)
  */
-int loader_want(struct loader *loader, uint32_t process_id);
-
-/** Has later surveys look for it no more: its id may be given out again. @return 0, or -errno of bpf(2) */
-int loader_want_no_more(struct loader *loader, uint32_t process_id);
+int loader_want(struct loader *loader, uint32_t process_id, bool wanted);
 
 /**
  * Comes by all running processes: those that are followed, and those that are to be followed from now on,
