@@ -36,6 +36,7 @@ static __always_inline bool found_process(struct task_struct *task, struct task_
 	struct followed_process entry = {.start_ns = leader->start_boottime};
 	struct event_process_found event = {};
 	struct mm_struct *mm = task->mm;
+	struct known_file *known = NULL;
 	struct file *exe;
 
 	if (!process && !found_is_wanted(process_id))
@@ -51,8 +52,16 @@ static __always_inline bool found_process(struct task_struct *task, struct task_
 	event.vmas = mm->map_count;
 	event.begins = !process;
 	exe = BPF_CORE_READ(mm, exe_file);
-	if (exe)
+	if (exe) {
 		compat_file_key(exe, &event.exe);
+		known = bpf_map_lookup_elem(&known_files, &event.exe);
+	}
+	/* What it makes before its mappings are come by has Python's frames, too. */
+	if (known && known->python_minor) {
+		entry.python_minor = known->python_minor;
+		entry.python_runtime =
+		        known_file_runtime(known, FILE_EXECED, BPF_CORE_READ(mm, start_code), 0);
+	}
 	bpf_probe_read_kernel_str(event.comm, sizeof(event.comm), leader->comm);
 	if (send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES))
 		return false;

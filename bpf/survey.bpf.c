@@ -150,8 +150,10 @@ int survey_ranges_of(struct bpf_iter__task_vma *ctx)
 	}
 	process_id = task->tgid;
 	space = (u64)task->mm;
-	if (event->space && (event->space != space || event->header.process_id != process_id))
+	if (event->space && (event->space != space || event->header.process_id != process_id)) {
 		survey_send_ranges(event, 1);
+		survey_pace(ctx->meta);
+	}
 	process = bpf_map_lookup_elem(&followed, &process_id);
 	if (!process)
 		return 0;

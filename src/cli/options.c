@@ -362,12 +362,12 @@ static enum options_outcome parse(enum options_command command, int argc, char *
 			print_help(command, stdout);
 			return message_is_written() ? OPTIONS_DONE : OPTIONS_USAGE;
 		}
-		if (id == '?' || id == ':') {
-			message_error(id == ':' ? "%s needs an argument; see leftopen %s --help"
-			                        : "%s is no option of leftopen %s; see its --help",
-			              argv[at], name);
+		if (id == ':')
+			message_error("%s needs an argument; see leftopen %s --help", argv[at], name);
+		if (id == '?')
+			message_error("%s is no option of %s; see leftopen %s --help", argv[at], name, name);
+		if (id == ':' || id == '?')
 			return OPTIONS_USAGE;
-		}
 		if (!take_option(options, id, optarg))
 			return OPTIONS_USAGE;
 		at = optind;

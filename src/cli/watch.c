@@ -20,6 +20,7 @@
 #include "cli/message.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/running_files.h"
 #include "cli/selection.h"
 #include "cli/session.h"
 #include "cli/watch_reports.h"
@@ -84,10 +85,7 @@ static void say_none(const struct selection *selection)
 static int select_processes(struct watch *watch)
 {
 	const struct selection *selection = &watch->options.selection;
-	int error = 0;
-
-	if (selection->kind != SELECTION_ALL)
-		error = selection_find(selection, &watch->selected);
+	int error = selection_find(selection, &watch->selected);
 	if (error == -ENOENT && selection->kind == SELECTION_CGROUP) {
 		message_error("there is no control group \"%s\": give the path that /proc/PID/cgroup shows",
 		              selection->pattern);
@@ -125,6 +123,19 @@ static int prepare(struct watch *watch)
 	return status;
 }
 
+static int learn_files(struct watch *watch)
+{
+	size_t count;
+	char **paths;
+	int error = running_files_list(watch->selected.process_ids, watch->selected.count, &paths, &count);
+
+	if (error)
+		return error;
+	error = session_learn_files(watch->session, paths, count, count);
+	running_files_free(paths, count);
+	return error;
+}
+
 /* @return 0, or the exit status */
 static int begin_following(struct watch *watch)
 {
@@ -148,11 +159,14 @@ static int begin_following(struct watch *watch)
 	};
 	error = session_new(&watch->session_options, &watch->session, &detail);
 	if (!error)
+		error = learn_files(watch);
+	if (!error) {
+		session_armed(watch->session);
 		error = session_follow_running(watch->session, all ? NULL : watch->selected.process_ids,
-		                               watch->selected.count);
+		                               all ? 0 : watch->selected.count);
+	}
 	if (error)
 		return following_cannot_begin(error, &detail);
-	session_armed(watch->session);
 	following_begin(&watch->following, watch->session, true);
 	return 0;
 }
@@ -207,6 +221,9 @@ static int report_now(struct watch *watch)
 		return LAUNCH_STATUS_FAILED;
 	}
 	error = watch_reports_write(watch->reports, snapshot, &notes);
+	/* Nobody reads it any more, and a disk that is full may have room again. */
+	if (error == -EPIPE)
+		watch->ended = true;
 	/* Nothing can come any more: what is followed descends from these. */
 	if (watch->options.selection.kind == SELECTION_PROCESSES && !snapshot->live.processes)
 		watch->ended = true;

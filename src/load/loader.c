@@ -18,6 +18,7 @@
 #include "fd_calls.h"
 #include "handle_kinds.h"
 #include "leftopen.skel.h"
+#include "load/cost.h"
 #include "load/holder.h"
 #include "load/survey.h"
 #include "load/tracefs.h"
@@ -467,24 +468,7 @@ int loader_measure(struct loader *loader, bool on)
 
 int loader_read_cost(const struct loader *loader, struct loader_cost *ret_cost)
 {
-	struct loader_cost cost = {0};
-	struct bpf_program *program;
-
-	bpf_object__for_each_program(program, loader->skeleton->obj)
-	{
-		struct bpf_prog_info info = {0};
-		__u32 bytes = sizeof(info);
-
-		if (bpf_program__fd(program) < 0)
-			continue;
-		if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &bytes))
-			return -errno;
-		cost.runs += info.run_cnt;
-		cost.run_ns += info.run_time_ns;
-		cost.recursion_misses += info.recursion_misses;
-	}
-	*ret_cost = cost;
-	return 0;
+	return cost_read(loader->skeleton->obj, ret_cost);
 }
 
 void loader_free(struct loader *loader)

@@ -208,7 +208,7 @@ static void print_right(struct text_output *output, const char *sign, uint64_t n
 	fputs(sign, cell.output.stream);
 	text_print_number(&cell.output, number);
 	(void)fflush(cell.output.stream);
-	length = cell.bytes < NUMBER_COLUMNS ? NUMBER_COLUMNS - cell.bytes : 0;
+	length = cell.bytes < NUMBER_COLUMNS ? NUMBER_COLUMNS - cell.bytes : 1;
 	(void)snprintf(text, sizeof(text), "%*s", (int)length, "");
 	fputs(text, output->stream);
 	cell_end(&cell, output, 0, false);

@@ -56,11 +56,21 @@ def is_running(pid):
     return state(pid) not in "XZ"
 
 
+def _has_signal(pid, field, number):
+    """Whether a signal is in one of the sets of a process's status."""
+    with open("/proc/%d/status" % pid, encoding="utf-8", errors="replace") as file:
+        signals = next(line for line in file if line.startswith(field + ":"))
+    return bool(int(signals.split()[1], 16) >> (number - 1) & 1)
+
+
 def has_handler(pid, number):
     """Whether a process catches a signal: it has come as far as to say so."""
-    with open("/proc/%d/status" % pid, encoding="utf-8", errors="replace") as file:
-        caught = next(line for line in file if line.startswith("SigCgt:"))
-    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+    return _has_signal(pid, "SigCgt", number)
+
+
+def blocks(pid, number):
+    """Whether a process blocks a signal: it has come as far as to take it by a descriptor."""
+    return _has_signal(pid, "SigBlk", number)
 
 
 def leftopen_raw(*arguments, **options):

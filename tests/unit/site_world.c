@@ -60,6 +60,7 @@ void site_world_begin(struct site_world *sites)
 	        .started_ns = sites->command.start_ns,
 	        .min_count = MIN_COUNT_DEFAULT,
 	        .samples = SAMPLES_DEFAULT,
+	        .names_targets = true,
 	        .maps_limit = 65530,
 	        .command = command,
 	        .command_count = 2,

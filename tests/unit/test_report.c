@@ -1,8 +1,5 @@
 /*
  * The reports, from made-up snapshots: texts against golden files, JSON against its schema and the snapshot.
- *
- * LEFTOPEN_GOLDEN=write in the environment writes the golden files anew instead of comparing with them: look
- * at what `git diff tests/golden` says afterwards.
  */
 #include <criterion/criterion.h>
 
@@ -16,15 +13,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "golden.h"
 #include "model/snapshot.h"
 #include "report/report.h"
 #include "report/text_parts.h"
 #include "snapshot_builder.h"
 #include "snapshot_fixture.h"
-
-#ifndef SOURCE_DIR
-#error "SOURCE_DIR must be the repository's folder as a string"
-#endif
 
 static const struct report_options plain = {.color = false};
 
@@ -43,60 +37,6 @@ static struct output render(const char *format, const struct snapshot *snapshot,
 	cr_assert_eq(report_find(format)->write(snapshot, options, stream), 0);
 	cr_assert_eq(fclose(stream), 0);
 	return output;
-}
-
-/* Writes bytes to a new file under /tmp. */
-static void write_temporary(char path[64], const struct output *output)
-{
-	int fd;
-
-	strcpy(path, "/tmp/leftopen-report-XXXXXX");
-	fd = mkstemp(path);
-	cr_assert_geq(fd, 0);
-	cr_assert_eq(write(fd, output->bytes, output->length), (ssize_t)output->length);
-	cr_assert_eq(close(fd), 0);
-}
-
-/* Runs a command and prints what it says where it fails. @return whether it succeeded */
-static bool run_command(const char *command)
-{
-	FILE *pipe = popen(command, "re");
-	char line[4096];
-	bool succeeded;
-	size_t length = 0;
-	char *said = NULL;
-	FILE *memory = open_memstream(&said, &length);
-
-	cr_assert_not_null(pipe);
-	cr_assert_not_null(memory);
-	while (fgets(line, sizeof(line), pipe))
-		fputs(line, memory);
-	cr_assert_eq(fclose(memory), 0);
-	succeeded = pclose(pipe) == 0;
-	if (!succeeded)
-		cr_log_error("%s\n%s", command, said);
-	free(said);
-	return succeeded;
-}
-
-static void check_golden(const char *name, const struct output *output)
-{
-	const char *mode = getenv("LEFTOPEN_GOLDEN");
-	char golden[512], actual[64], command[1024];
-
-	(void)snprintf(golden, sizeof(golden), "%s/tests/golden/%s.txt", SOURCE_DIR, name);
-	if (mode && strcmp(mode, "write") == 0) {
-		FILE *file = fopen(golden, "we");
-
-		cr_assert_not_null(file);
-		cr_assert_eq(fwrite(output->bytes, 1, output->length, file), output->length);
-		cr_assert_eq(fclose(file), 0);
-		return;
-	}
-	write_temporary(actual, output);
-	(void)snprintf(command, sizeof(command), "diff -u '%s' '%s' 2>&1", golden, actual);
-	cr_expect(run_command(command), "%s differs", golden);
-	(void)unlink(actual);
 }
 
 /* Independent of the code under test: jansson takes valid UTF-8 alone. */
@@ -134,7 +74,7 @@ Test(report, text_golden)
 		char name[128];
 
 		(void)snprintf(name, sizeof(name), "report_%s", fixture->name);
-		check_golden(name, &output);
+		golden_check(name, output.bytes, output.length);
 		free(output.bytes);
 		snapshot_free(snapshot);
 	}
@@ -161,7 +101,7 @@ Test(report, text_golden_options)
 		struct snapshot *snapshot = snapshot_fixture_build(cases[i].fixture);
 		struct output output = render("text", snapshot, &cases[i].options);
 
-		check_golden(cases[i].name, &output);
+		golden_check(cases[i].name, output.bytes, output.length);
 		free(output.bytes);
 		snapshot_free(snapshot);
 	}
