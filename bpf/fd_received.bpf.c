@@ -108,7 +108,7 @@ static __always_inline int receive(struct trace_event_raw_sys_exit *ctx, u32 mes
 {
 	struct followed_process *process = followed_current();
 	struct capture_scratch *scratch = process ? capture_scratch_get() : NULL;
-	struct received received = {.scratch = scratch, .slot_count = messages};
+	struct received received = {.scratch = scratch, .slot_count = messages, .count = compat_loop_zero()};
 
 	if (!scratch)
 		return 0;

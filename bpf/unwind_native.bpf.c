@@ -10,6 +10,7 @@ const volatile __u64 config_huge_page_bytes = 2 << 20;
 __u32 switched_on = 0;
 __u32 python_hints_version = 0;
 __u64 losses[LOSS_COUNT] = {};
+__u64 always_zero = 0;
 char LICENSE[] SEC("license") = "GPL";
 
 struct native_walk {

@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 import time
 
+import packages
+
 MEMORY_MB = 3072
 # What the root's folder is shared by; what a kernel has built in has no module.
 MODULES = ("virtio_pci", "9pnet_virtio", "9p")
@@ -44,7 +46,8 @@ $b mount -t bpf bpf /sys/fs/bpf
 $b mount -t cgroup2 cgroup2 /sys/fs/cgroup
 $b ln -s /proc/self/fd /dev/fd
 $b ifconfig lo up
-ulimit -n 1024
+ulimit -Hn 524288
+ulimit -Sn 1024
 cd {source} && /bin/sh /run/script </dev/null >/dev/ttyS1 2>&1
 $b poweroff -f
 """
@@ -106,7 +109,7 @@ class Machine:
         self._qemu = subprocess.Popen(
             ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-M", "q35",
              "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MB),
-             "-kernel", os.path.join(tree, "boot", "vmlinuz-" + version), "-initrd", initrd,
+             "-kernel", packages.image(tree, version), "-initrd", initrd,
              "-append", "console=ttyS0 rdinit=/init panic=-1 quiet",
              "-serial", "file:" + self._console, "-serial", "file:" + self._written, *shares],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

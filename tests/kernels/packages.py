@@ -106,3 +106,10 @@ def fetch(name, cache):
     tree = os.path.join(folder, "tree")
     version, = os.listdir(os.path.join(tree, "lib", "modules"))
     return tree, version
+
+
+def image(tree, version):
+    """Return the path of the kernel itself: among its modules since 7.2."""
+    places = (os.path.join(tree, "boot", "vmlinuz-" + version),
+              os.path.join(tree, "lib", "modules", version, "vmlinuz"))
+    return next(place for place in places if os.path.exists(place))
