@@ -31,12 +31,16 @@ LOGS = os.path.join(CACHE, "logs")
 # Python's, and valgrind, which is not about leftopen at all.
 TESTS = {
     "test_descriptors.py": "",
+    "test_descriptors_rare.py": "",
+    "test_descriptors_received.py": "",
+    "test_tables.py": "",
     "test_mappings.py": "",
     "test_processes.py": "",
     "test_endings.py": "",
     "test_python_marks.py": "debian",
     "test_python_frames.py": "debian or embedd",
     "test_demo.py": "not valgrind",
+    "test_bounds.py": "",
     "test_bad_input.py": "",
     "test_bad_names.py": "",
     "test_ordinary.py": "",
