@@ -135,6 +135,17 @@ $(BUILD)/bench/%.bpf.o: tests/bench/%.bpf.c
 bench: all $(BENCH_PROGRAMS) $(BUILD)/bench/empty.bpf.o
 	@LEFTOPEN_BUILD=$(BUILD) /usr/bin/python3 tests/bench/bench.py
 
+# The kernel tests on other kernels, emulated: KERNELS="6.1 6.12 newest".
+.PHONY: kernels
+kernels:
+	@tests/packages kernels
+	+@$(MAKE) --no-print-directory kernels-run
+
+.PHONY: kernels-run
+kernels-run: all $(WORKLOADS)
+	$(say) TEST "other kernels"
+	$(Q)LEFTOPEN_BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/kernels/run.py $(KERNELS)
+
 .PHONY: packages
 packages:
 	@tests/packages
@@ -164,6 +175,7 @@ help:
 	'make            build $(BUILD)/leftopen (V=1: show commands)' \
 	'make demo       install packages, build, run the main job on a suite that leaks and on the mended one' \
 	'make check      install packages, build, run all tests, sanitizers included (as root)' \
+	'make kernels    the kernel tests on other kernels, emulated (KERNELS="6.1 6.12 newest")' \
 	'make bench      a table of what following costs (as root)' \
 	'make format     lay out the C sources' \
 	'make install    into $$(DESTDIR)$$(PREFIX); make uninstall' \

@@ -21,6 +21,28 @@ static __always_inline struct capture_scratch *capture_scratch_get(void)
 	return bpf_map_lookup_elem(&capture_scratch, &zero);
 }
 
+/* Takes the scratch for a handle of this thread. Since 7.2 (trace_call_bpf_faultable) a program at a system
+ * call's tracepoint can be preempted, and another thread's handle be made meanwhile on the same CPU: that one
+ * is lost and counted, as two in one scratch would get each other's stacks.
+ * @return NULL: it cannot be had; else it goes back by capture_send() or capture_scratch_return() */
+static __always_inline struct capture_scratch *capture_scratch_take(void)
+{
+	struct capture_scratch *scratch = capture_scratch_get();
+
+	if (!scratch)
+		return NULL;
+	if (__sync_val_compare_and_swap(&scratch->busy, 0, 1)) {
+		count_loss(LOSS_SCRATCH_BUSY);
+		return NULL;
+	}
+	return scratch;
+}
+
+static __always_inline void capture_scratch_return(struct capture_scratch *scratch)
+{
+	__sync_lock_test_and_set(&scratch->busy, 0);
+}
+
 /* Between the call's work and this a sibling thread may have closed the number, and have been given it again:
  * that is then told by the sibling's own events. */
 static long capture_send_number(u32 index, struct capture_scratch **pending)
@@ -45,7 +67,7 @@ static long capture_send_number(u32 index, struct capture_scratch **pending)
 	return 0;
 }
 
-/* Sends the pending handle under a stack's id. */
+/* Sends the pending handle under a stack's id, and returns the scratch. */
 static __always_inline void capture_send(struct capture_scratch *scratch, u64 stack)
 {
 	struct pending_handle *pending = &scratch->pending;
@@ -67,6 +89,7 @@ static __always_inline void capture_send(struct capture_scratch *scratch, u64 st
 		send_map_event(&pending->moved, sizeof(pending->moved));
 		break;
 	}
+	capture_scratch_return(scratch);
 }
 
 /* Finds the interpreter that the daemon was asked about when this process mapped a file not seen before. */

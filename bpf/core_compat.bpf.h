@@ -26,6 +26,16 @@ static __always_inline struct file *compat_table_file(struct files_struct *files
 	return file;
 }
 
+/* What a number in bpf_loop's context begins with where the callback changes and compares it. Before 6.7
+ * (commit ab5cfac139ab; 6.6 has it too) the verifier followed a callback once only, from the state in which
+ * the loop begins: a comparison that a known number decides in the first round lost its other branch for all
+ * rounds.
+ * @return 0, which the verifier takes for any number, as the memory may be written */
+static __always_inline u64 compat_loop_zero(void)
+{
+	return *(volatile u64 *)&always_zero;
+}
+
 /* What an inode begins with (include/linux/fs.h): read at once where the members lie within it, because each
  * read costs as much as the rest of an event's member. */
 #define INODE_HEAD_BYTES 72

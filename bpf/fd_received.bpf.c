@@ -107,15 +107,17 @@ static long message_step(u32 index, struct received *received)
 static __always_inline int receive(struct trace_event_raw_sys_exit *ctx, u32 messages)
 {
 	struct followed_process *process = followed_current();
-	struct capture_scratch *scratch = process ? capture_scratch_get() : NULL;
-	struct received received = {.scratch = scratch, .slot_count = messages};
+	struct capture_scratch *scratch = process ? capture_scratch_take() : NULL;
+	struct received received = {.scratch = scratch, .slot_count = messages, .count = compat_loop_zero()};
 
 	if (!scratch)
 		return 0;
 	received.slots = (void *)saved_registers()->si;
 	bpf_loop(MESSAGES_MAX, message_step, &received, 0);
-	if (!received.count)
+	if (!received.count) {
+		capture_scratch_return(scratch);
 		return 0;
+	}
 	fd_pending(scratch, process, fd_call_of(ctx), -1);
 	scratch->pending.count = received.count;
 	capture_and_send(ctx, process, scratch);

@@ -75,8 +75,8 @@ int fd_by_result(struct trace_event_raw_sys_exit *ctx)
 	if (fd < 0 || !gives_descriptor(ctx->id, registers) || !(process = followed_current()))
 		return 0;
 	file = compat_table_file(bpf_get_current_task_btf()->files, fd);
-	scratch = capture_scratch_get();
-	if (!scratch || !file)
+	scratch = file ? capture_scratch_take() : NULL;
+	if (!scratch)
 		return 0;
 	fd_pending(scratch, process, call, call->gives == FD_GIVES_COPY ? (s32)registers->di : -1);
 	scratch->pending.fd.file = (u64)file;
@@ -90,11 +90,12 @@ int fd_by_result(struct trace_event_raw_sys_exit *ctx)
 static __always_inline int fds_in_memory(struct trace_event_raw_sys_exit *ctx, const void *numbers, u32 count)
 {
 	struct followed_process *process = followed_current();
-	struct capture_scratch *scratch = process ? capture_scratch_get() : NULL;
+	struct capture_scratch *scratch = process ? capture_scratch_take() : NULL;
 
 	if (!scratch)
 		return 0;
 	if (bpf_probe_read_user(scratch->pending.numbers, count * sizeof(s32), numbers)) {
+		capture_scratch_return(scratch);
 		count_loss(LOSS_NUMBERS);
 		return 0;
 	}

@@ -122,7 +122,7 @@ int exit_mmap(struct trace_event_raw_sys_exit *ctx)
 
 	if (failed(ctx->ret) || !(process = followed_current()))
 		return 0;
-	scratch = capture_scratch_get();
+	scratch = capture_scratch_take();
 	if (!scratch)
 		return 0;
 	task = bpf_get_current_task_btf();
@@ -210,12 +210,12 @@ int exit_mremap(struct trace_event_raw_sys_exit *ctx)
 
 	if (!process)
 		return 0;
-	scratch = capture_scratch_get();
-	if (!scratch)
-		return 0;
 	task = bpf_get_current_task_btf();
 	registers = saved_registers();
 	if (refused(registers->di, registers->si))
+		return 0;
+	scratch = capture_scratch_take();
+	if (!scratch)
 		return 0;
 	event = &scratch->pending.moved;
 	fill_header(&event->header, EVENT_MAP_MOVED, sizeof(*event), process->start_ns);

@@ -23,6 +23,8 @@ extern __u32 own_process_id, holder_process_id; /* never followed by a survey */
 /* Bumped by the daemon after it wrote to python_hints. */
 extern __u32 python_hints_version;
 extern __u64 losses[LOSS_COUNT];
+/* Never written, see compat_loop_zero(). */
+extern __u64 always_zero;
 
 enum capture_program { CAPTURE_NATIVE = 0, CAPTURE_PYTHON, CAPTURE_COUNT };
 
@@ -134,7 +136,8 @@ struct {
 } capture_programs __weak SEC(".maps");
 
 /* A handle on its way through the capture programs. Written and read within one syscall's exit tracepoint,
- * which runs with preemption off (kernel/trace/trace_syscalls.c), so one a CPU is enough. */
+ * which runs with preemption off until 7.2, so one a CPU is enough; capture_scratch_take() has what is done
+ * since. */
 /* Numbers that one call gave. Chosen by: eight full messages of descriptors at once. */
 #define FD_NUMBERS_MAX 2048
 
@@ -165,6 +168,7 @@ struct mapped_at {
 };
 
 struct capture_scratch {
+	u64 busy; /* see capture_scratch_take() */
 	struct pending_handle pending;
 	/* Of the maker's process: what the capture programs need of it, as finding it again costs more. */
 	u64 process_start_ns;

@@ -107,6 +107,7 @@ static __noinline int mark_send_targets(struct followed_process *process)
 		        .scratch = scratch,
 		        .array = BPF_CORE_READ(table, fd),
 		        .numbers = BPF_CORE_READ(table, max_fds),
+		        .sent = compat_loop_zero(),
 		};
 
 		fill_header(&scratch->target.header, EVENT_FD_TARGET, 0, process->start_ns);

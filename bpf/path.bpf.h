@@ -85,6 +85,7 @@ static __always_inline u32 path_read(struct file *file, char *names, bool tell_d
 	        .dentry = BPF_CORE_READ(file, f_path.dentry),
 	        .mount = compat_mount(BPF_CORE_READ(file, f_path.mnt)),
 	        .names = names,
+	        .bytes = compat_loop_zero(),
 	        .state = PATH_TRUNCATED,
 	};
 

@@ -89,7 +89,7 @@ static long thread_step(u32 index, struct thread_search *search)
 static __always_inline u64 find_thread(const struct python_layout *layout, u64 runtime, bool *ret_unsure)
 {
 	u64 fsbase = bpf_get_current_task_btf()->thread.fsbase, thread;
-	struct thread_search search = {.layout = layout, .wanted = fsbase};
+	struct thread_search search = {.layout = layout, .thread = compat_loop_zero(), .wanted = fsbase};
 	u64 tss;
 	u32 key;
 

@@ -375,7 +375,7 @@ static const char *const loss_reasons[LOSS_COUNT] = {
                 "the ring was full for %llu events of processes: try a larger --ring-size",
         [LOSS_RING_FULL_STACKS] = "the ring was full for %llu stacks: try a larger --ring-size",
         [LOSS_PROCESS_MAP_FULL] = "%llu processes more than can be followed at once",
-        [LOSS_SCRATCH_BUSY] = "%llu table walks had no room to work in",
+        [LOSS_SCRATCH_BUSY] = "%llu table walks or handles had no room to work in",
         [LOSS_TABLE_FAULT] = "%llu descriptor tables could not be read",
         [LOSS_TAIL_CALL] = "%llu stacks could not be captured",
         [LOSS_NUMBERS] = "%llu calls gave descriptors whose numbers could not be read",

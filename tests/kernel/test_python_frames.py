@@ -109,8 +109,8 @@ def assert_every_frame_equals_traceback(followed):
             mismatches.append("%s of %d: %s" % (point["name"], point["pid"], error))
             continue
         if frames != point["frames"]:
-            mismatches.append("%s of %d: %s" % (
-                point["name"], point["pid"], "\n".join(difference(point["frames"], frames))))
+            mismatches.append("%s of %d: %s: %s" % (
+                point["name"], point["pid"], stack["why"], "\n".join(difference(point["frames"], frames))))
         elif not stack["complete"] or stack["why"]:
             mismatches.append("%s of %d: not complete: %s" % (point["name"], point["pid"], stack["why"]))
     if mismatches:
@@ -218,6 +218,6 @@ def test_embedding_program_has_its_own_frames(embedded, function):
     groups = [group for group in embedded.report["groups"] for sample in group["samples"]
               if sample["target"] == target]
     assert len(groups) == 1
-    frames = embedded.report["stacks"][groups[0]["stack"]]["frames"]
-    assert function in [frame["function"] for frame in frames], frames
-    assert {frame["language"] for frame in frames} == {"native"}
+    stack = embedded.report["stacks"][groups[0]["stack"]]
+    assert function in [frame["function"] for frame in stack["frames"]], stack
+    assert {frame["language"] for frame in stack["frames"]} == {"native"}
