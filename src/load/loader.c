@@ -4,6 +4,7 @@
 #include "load/loader.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/perf_event.h>
@@ -18,6 +19,7 @@
 #include "fd_calls.h"
 #include "handle_kinds.h"
 #include "leftopen.skel.h"
+#include "load/btf_tracepoints.h"
 #include "load/holder.h"
 #include "load/survey.h"
 #include "load/tracefs.h"
@@ -119,6 +121,28 @@ static int fill_capture_programs(struct loader *loader)
 	return 0;
 }
 
+/* io_uring's tracepoints were renamed and have had other arguments, and a kernel may be without any. */
+static int choose_uring_programs(struct loader *loader)
+{
+	struct leftopen_bpf *skeleton = loader->skeleton;
+	struct btf *kernel = btf__load_vmlinux_btf();
+	int error = kernel ? 0 : -errno;
+
+	if (!error)
+		error = bpf_program__set_autoload(skeleton->progs.uring_submitted,
+		                                  btf_tracepoint_arguments(kernel, "io_uring_submit_req") >
+		                                          0);
+	if (!error)
+		error = bpf_program__set_autoload(skeleton->progs.uring_submitted_sqe,
+		                                  btf_tracepoint_arguments(kernel, "io_uring_submit_sqe") >
+		                                          0);
+	if (!error)
+		error = bpf_program__set_autoload(skeleton->progs.uring_completed,
+		                                  btf_tracepoint_arguments(kernel, "io_uring_complete") == 3);
+	btf__free(kernel);
+	return error;
+}
+
 int loader_open(const struct loader_options *options, struct loader **ret_loader,
                 struct loader_error *ret_error)
 {
@@ -137,6 +161,8 @@ int loader_open(const struct loader_options *options, struct loader **ret_loader
 		goto fail;
 	}
 	error = configure(loader, options);
+	if (!error)
+		error = choose_uring_programs(loader);
 	if (error)
 		goto fail;
 	error = leftopen_bpf__load(loader->skeleton);
@@ -207,7 +233,7 @@ static int attach_program(struct loader *loader, struct bpf_program *program, in
 		/* A call that this kernel does not have cannot be made on it. */
 		return error == -ENOENT ? 0 : error;
 	}
-	if (strncmp(section, "tp_btf/", 7))
+	if (strncmp(section, "tp_btf/", 7) || !bpf_program__autoload(program))
 		return 0;
 	link = bpf_program__attach(program);
 	if (!link)

@@ -364,6 +364,7 @@ static const char *const loss_reasons[LOSS_COUNT] = {
         [LOSS_TAIL_CALL] = "%llu stacks could not be captured",
         [LOSS_NUMBERS] = "%llu calls gave descriptors whose numbers could not be read",
         [LOSS_COMPAT_CALLS] = "%llu programs were 32-bit ones, whose calls the kernel does not trace",
+        [LOSS_URING_REQUESTS] = "%llu requests to io_uring could not be remembered",
 };
 
 static int add_reason(struct builder *builder, const char *format, uint64_t count)
