@@ -358,6 +358,7 @@ enum stack_end {
 	STACK_END_DEPTH,          /* more frames than are kept */
 	STACK_END_FAULT,          /* user memory could not be read */
 	STACK_END_PYTHON_UNKNOWN, /* the interpreter is there, its thread state was not found */
+	STACK_END_KERNEL_THREAD,  /* a thread of the kernel took the request from a ring (SQPOLL) */
 	STACK_END_COUNT
 };
 

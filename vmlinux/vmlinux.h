@@ -274,6 +274,10 @@ struct io_kiocb {
 	struct io_uring_task *tctx;
 };
 
+struct io_kiocb___task {
+	struct task_struct *task;
+};
+
 struct io_open {
 	u32 file_slot;
 };
@@ -298,6 +302,7 @@ struct io_pipe {
 
 struct io_sr_msg {
 	void *umsg;
+	u16 flags;
 };
 
 struct io_uring_cqe {

@@ -26,6 +26,9 @@
 #include "unwind/python_layout.h"
 
 #define LINKS_MAX 1024
+/* include/trace/events/io_uring.h: the ring, the request and its completion, or what that is made of. */
+#define URING_COMPLETE_BY_REFERENCE 3
+#define URING_COMPLETE_BY_VALUE     7
 
 struct loader {
 	struct leftopen_bpf *skeleton;
@@ -121,24 +124,33 @@ static int fill_capture_programs(struct loader *loader)
 	return 0;
 }
 
-/* io_uring's tracepoints were renamed and have had other arguments, and a kernel may be without any. */
+/* io_uring's tracepoints were renamed and have had other arguments, and a kernel may be without any: those
+ * programs are left out whose tracepoint it does not have. */
 static int choose_uring_programs(struct loader *loader)
 {
-	struct leftopen_bpf *skeleton = loader->skeleton;
+	const struct {
+		struct bpf_program *program;
+		const char *tracepoint;
+		int arguments; /* 0: however many */
+	} programs[] = {
+	        {loader->skeleton->progs.uring_submitted, "io_uring_submit_req", 0},
+	        {loader->skeleton->progs.uring_submitted_sqe, "io_uring_submit_sqe", 0},
+	        {loader->skeleton->progs.uring_completed, "io_uring_complete", URING_COMPLETE_BY_REFERENCE},
+	        {loader->skeleton->progs.uring_completed_by_value, "io_uring_complete",
+	         URING_COMPLETE_BY_VALUE},
+	        {loader->skeleton->progs.uring_overflowed, "io_uring_cqe_overflow", 0},
+	};
 	struct btf *kernel = btf__load_vmlinux_btf();
-	int error = kernel ? 0 : -errno;
+	int error = 0;
 
-	if (!error)
-		error = bpf_program__set_autoload(skeleton->progs.uring_submitted,
-		                                  btf_tracepoint_arguments(kernel, "io_uring_submit_req") >
-		                                          0);
-	if (!error)
-		error = bpf_program__set_autoload(skeleton->progs.uring_submitted_sqe,
-		                                  btf_tracepoint_arguments(kernel, "io_uring_submit_sqe") >
-		                                          0);
-	if (!error)
-		error = bpf_program__set_autoload(skeleton->progs.uring_completed,
-		                                  btf_tracepoint_arguments(kernel, "io_uring_complete") == 3);
+	if (!kernel)
+		return -errno;
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]) && !error; i++) {
+		int arguments = btf_tracepoint_arguments(kernel, programs[i].tracepoint);
+		bool fits = arguments > 0 && (!programs[i].arguments || arguments == programs[i].arguments);
+
+		error = bpf_program__set_autoload(programs[i].program, fits);
+	}
 	btf__free(kernel);
 	return error;
 }

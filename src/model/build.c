@@ -253,6 +253,7 @@ static const char *const stack_ends[STACK_END_COUNT] = {
         [STACK_END_DEPTH] = "more frames than are kept",
         [STACK_END_FAULT] = "the process's memory could not be read",
         [STACK_END_PYTHON_UNKNOWN] = "the interpreter's thread state was not found",
+        [STACK_END_KERNEL_THREAD] = "the kernel's own thread took the request from the ring (SQPOLL)",
 };
 
 /* Code that was compiled from a string ("<string>") belongs to whoever called it. It has no line that anybody
