@@ -67,6 +67,15 @@ static long capture_send_number(u32 index, struct capture_scratch **pending)
 	return 0;
 }
 
+static __always_inline void capture_keep_submission(u64 ring, u64 stack)
+{
+	struct uring_submission submission = {.ring = ring, .stack = stack};
+	u32 thread_id = bpf_get_current_task_btf()->pid;
+
+	/* Without it the requests have no stack, and say so. */
+	(void)bpf_map_update_elem(&uring_submissions, &thread_id, &submission, BPF_ANY);
+}
+
 /* Sends the pending handle under a stack's id, and returns the scratch. */
 static __always_inline void capture_send(struct capture_scratch *scratch, u64 stack)
 {
@@ -87,6 +96,9 @@ static __always_inline void capture_send(struct capture_scratch *scratch, u64 st
 	case EVENT_MAP_MOVED:
 		pending->moved.stack = stack;
 		send_map_event(&pending->moved, sizeof(pending->moved));
+		break;
+	case PENDING_SUBMISSION:
+		capture_keep_submission(pending->ring, stack);
 		break;
 	}
 	capture_scratch_return(scratch);

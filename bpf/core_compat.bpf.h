@@ -36,6 +36,18 @@ static __always_inline u64 compat_loop_zero(void)
 	return *(volatile u64 *)&always_zero;
 }
 
+/* The same of a table that is not the current task's own, and that may be gone: then there is nothing, or
+ * what is not one. */
+static __always_inline struct file *compat_other_table_file(u64 files, u32 fd)
+{
+	struct fdtable *table = BPF_CORE_READ((struct files_struct *)files, fdt);
+	struct file *file = NULL;
+
+	if (fd < BPF_CORE_READ(table, max_fds))
+		bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd);
+	return file;
+}
+
 /* What an inode begins with (include/linux/fs.h): read at once where the members lie within it, because each
  * read costs as much as the rest of an event's member. */
 #define INODE_HEAD_BYTES 72
@@ -110,6 +122,18 @@ static __always_inline bool compat_is_detached(struct mount *top)
 		return !BPF_CORE_READ(before, seq);
 	common = (void *)namespace + bpf_core_field_offset(struct mnt_namespace, ns);
 	return bpf_core_field_exists(common->ns_id) && !BPF_CORE_READ(common, ns_id);
+}
+
+/* The task that submitted a request, which keeps it. Until 6.13 (commit b6f58a3f4aa8) the request had it
+ * itself.
+ */
+static __always_inline struct task_struct *compat_request_task(struct io_kiocb *request)
+{
+	struct io_kiocb___task *before = (void *)request;
+
+	if (bpf_core_field_exists(before->task))
+		return BPF_CORE_READ(before, task);
+	return BPF_CORE_READ(request, tctx, task);
 }
 
 /* "[pidfd]" with its NUL, as a number: the compiler has no memcmp here. */

@@ -48,7 +48,7 @@ static __always_inline void fd_pending(struct capture_scratch *scratch, struct f
 	event->file = 0;
 	event->source_fd = source_fd;
 	event->origin = call->origin;
-	event->reserved = 0;
+	event->late = 0;
 	scratch->pending.kind = EVENT_FD_MADE;
 }
 

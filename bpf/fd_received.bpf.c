@@ -7,38 +7,14 @@
 #include <bpf/bpf_tracing.h>
 #include "capture.bpf.h"
 #include "fd_calls.bpf.h"
+#include "messages.bpf.h"
 
-#define SOL_SOCKET 1
-#define SCM_RIGHTS 1
-#define SCM_PIDFD  4
-/* include/net/scm.h, SCM_MAX_FD is 253 */
-#define MESSAGE_FDS_MAX 256
-/* Chosen by: a message of a socket that passes credentials, a security label, a timestamp and a pidfd has
- * five. */
-#define CONTROLS_MAX 8
 /* include/linux/uio.h, UIO_MAXIOV: what recvmmsg receives at once. */
 #define MESSAGES_MAX 1024
-
-/* include/linux/socket.h, as a 64-bit process has them */
-struct user_message {
-	u64 name;
-	u64 name_bytes;
-	u64 vectors;
-	u64 vector_count;
-	u64 control;
-	u64 control_bytes;
-	u64 flags;
-};
 
 struct user_message_slot {
 	struct user_message message;
 	u64 received_bytes;
-};
-
-struct user_control {
-	u64 bytes; /* with this header */
-	s32 level;
-	s32 type;
 };
 
 struct received {
@@ -90,12 +66,10 @@ static long message_step(u32 index, struct received *received)
 		}
 		if (control.bytes < sizeof(control) || control.bytes > message.control_bytes)
 			return 0;
-		if (control.level == SOL_SOCKET &&
-		    (control.type == SCM_RIGHTS || control.type == SCM_PIDFD) &&
-		    take_numbers(received, message.control + sizeof(control),
-		                 control.bytes - sizeof(control)))
+		if (control_brings_fds(&control) && take_numbers(received, message.control + sizeof(control),
+		                                                 control.bytes - sizeof(control)))
 			return 1;
-		step = (control.bytes + sizeof(u64) - 1) & ~(sizeof(u64) - 1);
+		step = control_step(&control);
 		if (step > message.control_bytes)
 			return 0;
 		message.control += step;

@@ -243,11 +243,16 @@ static __always_inline u64 mapped_length(struct capture_scratch *scratch, u64 ad
 static __always_inline int mapped_whole(void *ctx, u64 address, enum handle_origin origin)
 {
 	struct followed_process *process = followed_current();
-	struct capture_scratch *scratch = process ? capture_scratch_get() : NULL;
+	struct capture_scratch *scratch = process ? capture_scratch_take() : NULL;
 	u64 length_bytes;
 
-	if (!scratch || !(length_bytes = mapped_length(scratch, address)))
+	if (!scratch)
 		return 0;
+	length_bytes = mapped_length(scratch, address);
+	if (!length_bytes) {
+		capture_scratch_return(scratch);
+		return 0;
+	}
 	(void)map_pending(scratch, process, address, length_bytes, origin);
 	capture_and_send(ctx, process, scratch);
 	return 0;
@@ -256,10 +261,14 @@ static __always_inline int mapped_whole(void *ctx, u64 address, enum handle_orig
 static __always_inline int released_whole(u16 type, u64 address)
 {
 	struct followed_process *process = followed_current();
-	struct capture_scratch *scratch = process ? capture_scratch_get() : NULL;
+	struct capture_scratch *scratch = process ? capture_scratch_take() : NULL;
 	u64 length_bytes;
 
-	if (scratch && (length_bytes = mapped_length(scratch, address)))
+	if (!scratch)
+		return 0;
+	length_bytes = mapped_length(scratch, address);
+	capture_scratch_return(scratch);
+	if (length_bytes)
 		send_range(process, type, address, length_bytes);
 	return 0;
 }
@@ -317,11 +326,14 @@ SEC("tracepoint/syscalls/sys_exit_brk")
 int exit_brk(struct trace_event_raw_sys_exit *ctx)
 {
 	struct followed_process *process = followed_current();
-	struct capture_scratch *scratch = process ? capture_scratch_get() : NULL;
+	struct capture_scratch *scratch;
 	struct mm_struct *mm;
 	u64 start;
 
-	if (!scratch || !saved_registers()->di)
+	if (!process || !saved_registers()->di)
+		return 0;
+	scratch = capture_scratch_take();
+	if (!scratch)
 		return 0;
 	mm = bpf_get_current_task_btf()->mm;
 	start = whole_pages(BPF_CORE_READ(mm, start_brk));

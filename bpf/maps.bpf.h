@@ -141,14 +141,18 @@ struct {
 /* Numbers that one call gave. Chosen by: eight full messages of descriptors at once. */
 #define FD_NUMBERS_MAX 2048
 
+/* No handle yet: a thread that begins to submit requests. */
+#define PENDING_SUBMISSION EVENT_TYPE_COUNT
+
 struct pending_handle {
-	u32 kind;  /* enum event_type */
+	u32 kind;  /* enum event_type, or PENDING_SUBMISSION */
 	u32 count; /* of numbers */
 	s32 numbers[FD_NUMBERS_MAX];
 	union {
 		struct event_fd_made fd; /* what they have in common; file: 0, or that of the only number */
 		struct event_map_made map;
 		struct event_map_moved moved;
+		u64 ring; /* of a submission */
 	};
 };
 
@@ -225,6 +229,20 @@ struct {
 	__type(key, u32);
 	__type(value, struct walk_scratch);
 } walk_scratches __weak SEC(".maps");
+
+/* Where a thread's call of io_uring_enter stands that is submitting: its requests are made in there. Chosen
+ * by: more than any machine has CPUs, as who waits has submitted before. */
+struct uring_submission {
+	u64 ring; /* struct io_ring_ctx *; 0: none, that call makes no descriptors */
+	u64 stack;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u32); /* the thread */
+	__type(value, struct uring_submission);
+} uring_submissions __weak SEC(".maps");
 
 static __always_inline void count_loss(enum loss_cause cause)
 {
@@ -336,10 +354,11 @@ static __always_inline struct followed_process *followed_current(void)
 static __always_inline int send_fd_event(void *event, u32 bytes, u64 fd_bits)
 {
 	struct followed_process *process;
+	u32 process_id = ((struct event_header *)event)->process_id;
 
 	if (!send_bulk_event(event, bytes, LOSS_RING_FULL_HANDLES))
 		return 0;
-	process = followed_current();
+	process = bpf_map_lookup_elem(&followed, &process_id);
 	if (process) {
 		process->lost_fds_ns = bpf_ktime_get_boot_ns();
 		__sync_fetch_and_or(&process->lost_fds, fd_bits);

@@ -8,6 +8,7 @@
 #include "maps.bpf.h"
 #include "core_compat.bpf.h"
 #include "path.bpf.h"
+#include "uring_closes.bpf.h"
 
 /* Chosen by: a report shows 20 samples of each group; about a microsecond each at the exit of a process. */
 #define MARK_TARGETS_MAX 4096
@@ -127,6 +128,7 @@ static __always_inline void mark_take(struct followed_process *process, enum shu
 
 	if (__sync_val_compare_and_swap(&process->marked, SHUTDOWN_NONE, mark) != SHUTDOWN_NONE)
 		return;
+	uring_closes_settle();
 	mark_send_targets(process);
 	fill_header(&event.header, EVENT_MARK, sizeof(event), process->start_ns);
 	event.table = (u64)task->files;

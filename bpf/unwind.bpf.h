@@ -86,7 +86,8 @@ __weak __noinline int native_remember(u64 address)
 		return 0;
 	start_ns = scratch->process_start_ns;
 	/* Whoever maps has just changed them: what is kept for one call is of no use to the next. */
-	if (scratch->pending.kind != EVENT_FD_MADE || mappings & 1) {
+	if (scratch->pending.kind == EVENT_MAP_MADE || scratch->pending.kind == EVENT_MAP_MOVED ||
+	    mappings & 1) {
 		(void)native_find(scratch, address);
 		return scratch->found.is_code;
 	}

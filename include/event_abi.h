@@ -98,10 +98,12 @@ struct event_fd_made {
 	__s32 source_fd; /* that was copied, or -1 */
 	__u16 origin;    /* enum handle_origin */
 	__u16 mode;      /* i_mode */
-	__u32 reserved;
+	__u32 late; /* 1: told when the number had been there for a while: others' events may have told of it
+	               first; header.time_ns is when the table was read */
 };
 EVENT_ASSERT_SIZE(struct event_fd_made, 80);
 
+/* With a time: the number was found to be free then, so what was made later is not meant. */
 struct event_fd_closed {
 	struct event_header header;
 	__u64 table;
@@ -365,6 +367,7 @@ enum stack_end {
 	STACK_END_DEPTH,          /* more frames than are kept */
 	STACK_END_FAULT,          /* user memory could not be read */
 	STACK_END_PYTHON_UNKNOWN, /* the interpreter is there, its thread state was not found */
+	STACK_END_KERNEL_THREAD,  /* a thread of the kernel took the request from a ring (SQPOLL) */
 	STACK_END_COUNT
 };
 
@@ -539,8 +542,9 @@ enum loss_cause {
 	LOSS_SCRATCH_BUSY,
 	LOSS_TABLE_FAULT,
 	LOSS_TAIL_CALL,
-	LOSS_NUMBERS,      /* calls that gave descriptors whose numbers could not be read */
-	LOSS_COMPAT_CALLS, /* programs whose calls the kernel does not trace, as they are 32-bit ones */
+	LOSS_NUMBERS,        /* calls that gave descriptors whose numbers could not be read */
+	LOSS_COMPAT_CALLS,   /* programs whose calls the kernel does not trace, as they are 32-bit ones */
+	LOSS_URING_REQUESTS, /* requests to io_uring that could not be remembered until they were done */
 	LOSS_COUNT
 };
 

@@ -223,6 +223,8 @@ struct thread_info {
 };
 
 /* include/linux/sched.h */
+struct io_uring_task;
+
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
@@ -238,7 +240,86 @@ struct task_struct {
 	char comm[16];
 	struct files_struct *files;
 	struct signal_struct *signal;
+	struct io_uring_task *io_uring;
 	struct thread_struct thread;
+};
+
+/* include/linux/io_uring_types.h, io_uring/: openclose.h, net.c; the members of a request's own part begin
+ * with its file, as the request does */
+struct io_uring {
+	u32 head;
+	u32 tail;
+};
+
+struct io_rings {
+	struct io_uring sq;
+};
+
+struct io_uring_sqe {
+	u8 opcode;
+};
+
+struct io_ring_ctx {
+	unsigned int flags;
+	struct io_rings *rings;
+	u32 *sq_array;
+	struct io_uring_sqe *sq_sqes;
+	unsigned int cached_sq_head;
+	unsigned int sq_entries;
+};
+
+struct io_uring_task {
+	struct task_struct *task;
+	struct file *registered_rings[16];
+};
+
+struct io_cqe {
+	u64 user_data;
+};
+
+struct io_kiocb {
+	u8 opcode;
+	unsigned int flags;
+	struct io_cqe cqe;
+	struct io_ring_ctx *ctx;
+	struct io_uring_task *tctx;
+};
+
+struct io_kiocb___task {
+	struct task_struct *task;
+};
+
+struct io_open {
+	u32 file_slot;
+};
+
+struct io_accept {
+	u32 file_slot;
+};
+
+struct io_socket {
+	u32 file_slot;
+};
+
+struct io_close {
+	int fd;
+	u32 file_slot;
+};
+
+struct io_pipe {
+	int *fds;
+	int file_slot;
+};
+
+struct io_sr_msg {
+	void *umsg;
+	u16 flags;
+};
+
+struct io_uring_cqe {
+	u64 user_data;
+	s32 res;
+	u32 flags;
 };
 
 struct linux_binprm;

@@ -74,7 +74,7 @@ static bool origin_valid(uint16_t origin, enum handle_kind kind)
 
 static bool fd_made_valid(const struct event_fd_made *event)
 {
-	return event->fd >= 0 && origin_valid(event->origin, HANDLE_KIND_FD);
+	return event->fd >= 0 && event->late <= 1 && origin_valid(event->origin, HANDLE_KIND_FD);
 }
 
 static bool map_valid(uint64_t address, uint64_t length_bytes)

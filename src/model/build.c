@@ -269,6 +269,7 @@ static const char *const stack_ends[STACK_END_COUNT] = {
         [STACK_END_DEPTH] = "more frames than are kept",
         [STACK_END_FAULT] = "the process's memory could not be read",
         [STACK_END_PYTHON_UNKNOWN] = "the interpreter's thread state was not found",
+        [STACK_END_KERNEL_THREAD] = "the kernel's own thread took the request from the ring (SQPOLL)",
 };
 
 /* Code that was compiled from a string ("<string>") belongs to whoever called it. It has no line that anybody
@@ -380,6 +381,7 @@ static const char *const loss_reasons[LOSS_COUNT] = {
         [LOSS_TAIL_CALL] = "%llu stacks could not be captured",
         [LOSS_NUMBERS] = "%llu calls gave descriptors whose numbers could not be read",
         [LOSS_COMPAT_CALLS] = "%llu programs were 32-bit ones, whose calls the kernel does not trace",
+        [LOSS_URING_REQUESTS] = "%llu requests to io_uring could not be remembered",
 };
 
 static int add_reason(struct builder *builder, const char *format, uint64_t count)

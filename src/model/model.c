@@ -175,6 +175,18 @@ static bool is_redirection(const struct fd_table *table, const struct event_fd_m
 	       table->standard[event->fd] == event->file;
 }
 
+/* What is told late may have been closed and given out again by then: whoever was given it tells of it
+ * himself.
+ */
+static bool is_told(const struct fd_table *table, const struct event_fd_made *event)
+{
+	const struct point_slot *slot = points_slot(table, event->fd);
+
+	if (!slot || !slot->handle || points_is_provisional(slot))
+		return false;
+	return slot->handle->file == event->file || slot->handle->maker.made_ns > event->header.time_ns;
+}
+
 static int apply_fd_made(struct model *model, struct process *process, const struct event_fd_made *event)
 {
 	struct fd_table *table;
@@ -184,6 +196,8 @@ static int apply_fd_made(struct model *model, struct process *process, const str
 
 	if (error)
 		return error;
+	if (event->late && is_told(table, event))
+		return 0;
 	fill_maker(process, &event->header, event->stack, event->origin, &maker);
 	maker.type = fd_type(table, event);
 	if (settle_provisional(model, table, event, &maker))
@@ -197,12 +211,18 @@ static int apply_fd_made(struct model *model, struct process *process, const str
 
 static int apply_fd_closed(struct model *model, struct process *process, const struct event_fd_closed *event)
 {
+	const struct point_slot *slot;
 	struct fd_table *table;
 	int error = tables_get(model, process, event->table, &table);
 
-	if (!error)
-		(void)points_release(model, table, event->fd);
-	return error;
+	if (error)
+		return error;
+	slot = points_slot(table, event->fd);
+	if (event->header.time_ns && slot && slot->handle &&
+	    slot->handle->maker.made_ns > event->header.time_ns)
+		return 0;
+	(void)points_release(model, table, event->fd);
+	return 0;
 }
 
 static int apply_fd_range_closed(struct model *model, struct process *process,
