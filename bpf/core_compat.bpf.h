@@ -26,6 +26,9 @@ static __always_inline struct file *compat_table_file(struct files_struct *files
 	return file;
 }
 
+/* Never written. */
+extern __u64 always_zero;
+
 /* What a number in bpf_loop's context begins with where the callback changes and compares it. Before 6.7
  * (commit ab5cfac139ab; 6.6 has it too) the verifier followed a callback once only, from the state in which
  * the loop begins: a comparison that a known number decides in the first round lost its other branch for all

@@ -7,11 +7,17 @@
  * mapped file that was not seen before.
  */
 #include "maps.bpf.h"
+#include <asm/unistd_64.h>
 #include <bpf/bpf_tracing.h>
 #include "capture.bpf.h"
 #include "core_compat.bpf.h"
 #include "path.bpf.h"
 #include "vma.bpf.h"
+
+/* Younger than the headers of the oldest system that this is built on. */
+#ifndef __NR_map_shadow_stack
+#define __NR_map_shadow_stack 453
+#endif
 
 #define PAGE_BYTES    4096ULL
 #define PROT_EXEC     4
@@ -273,51 +279,40 @@ static __always_inline int released_whole(u16 type, u64 address)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_exit_shmat")
-int exit_shmat(struct trace_event_raw_sys_exit *ctx)
+/* shmat, map_shadow_stack: where it is returned; io_setup: the id of the context is the address of its ring
+ * (fs/aio.c, ioctx_alloc). */
+SEC("tracepoint")
+int map_whole(struct trace_event_raw_sys_exit *ctx)
 {
-	return failed(ctx->ret) ? 0 : mapped_whole(ctx, ctx->ret, HANDLE_ORIGIN_SHMAT);
-}
+	enum handle_origin origin = HANDLE_ORIGIN_SHMAT;
+	u64 address = ctx->ret;
 
-SEC("tracepoint/syscalls/sys_enter_shmdt")
-int enter_shmdt(struct trace_event_raw_sys_enter *ctx)
-{
-	return released_whole(EVENT_MAP_RELEASED, ctx->args[0]);
-}
-
-SEC("tracepoint/syscalls/sys_exit_shmdt")
-int exit_shmdt(struct trace_event_raw_sys_exit *ctx)
-{
-	return ctx->ret ? released_whole(EVENT_MAP_RELEASE_FAILED, saved_registers()->di) : 0;
-}
-
-/* The id of the context is the address of its ring (fs/aio.c, ioctx_alloc). */
-SEC("tracepoint/syscalls/sys_exit_io_setup")
-int exit_io_setup(struct trace_event_raw_sys_exit *ctx)
-{
-	u64 context = 0;
-
-	if (ctx->ret || bpf_probe_read_user(&context, sizeof(context), (void *)saved_registers()->si))
+	if (failed(ctx->ret))
 		return 0;
-	return mapped_whole(ctx, context, HANDLE_ORIGIN_IO_SETUP);
+	switch ((u32)ctx->id) {
+	case __NR_io_setup:
+		origin = HANDLE_ORIGIN_IO_SETUP;
+		if (bpf_probe_read_user(&address, sizeof(address), (void *)saved_registers()->si))
+			return 0;
+		break;
+	case __NR_map_shadow_stack:
+		origin = HANDLE_ORIGIN_MAP_SHADOW_STACK;
+		break;
+	}
+	return mapped_whole(ctx, address, origin);
 }
 
-SEC("tracepoint/syscalls/sys_enter_io_destroy")
-int enter_io_destroy(struct trace_event_raw_sys_enter *ctx)
+/* shmdt, io_destroy */
+SEC("tracepoint")
+int unmap_whole(struct trace_event_raw_sys_enter *ctx)
 {
 	return released_whole(EVENT_MAP_RELEASED, ctx->args[0]);
 }
 
-SEC("tracepoint/syscalls/sys_exit_io_destroy")
-int exit_io_destroy(struct trace_event_raw_sys_exit *ctx)
+SEC("tracepoint")
+int unmap_whole_failed(struct trace_event_raw_sys_exit *ctx)
 {
 	return ctx->ret ? released_whole(EVENT_MAP_RELEASE_FAILED, saved_registers()->di) : 0;
-}
-
-SEC("tracepoint/syscalls/sys_exit_map_shadow_stack")
-int exit_map_shadow_stack(struct trace_event_raw_sys_exit *ctx)
-{
-	return failed(ctx->ret) ? 0 : mapped_whole(ctx, ctx->ret, HANDLE_ORIGIN_MAP_SHADOW_STACK);
 }
 
 /* The call returns where the heap ends, whether or not it could be moved. What it had grown to before, the

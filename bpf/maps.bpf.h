@@ -8,7 +8,7 @@
 
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
-#include "event_abi.h"
+#include "map_abi.h"
 #include "handle_kinds.h"
 
 /* Set before loading. */
@@ -23,8 +23,6 @@ extern __u32 own_process_id, holder_process_id; /* never followed by a survey */
 /* Bumped by the daemon after it wrote to python_hints. */
 extern __u32 python_hints_version;
 extern __u64 losses[LOSS_COUNT];
-/* Never written, see compat_loop_zero(). */
-extern __u64 always_zero;
 
 enum capture_program { CAPTURE_NATIVE = 0, CAPTURE_PYTHON, CAPTURE_COUNT };
 

@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "fd_calls.h"
 #include "handle_kinds.h"
 #include "leftopen.skel.h"
 #include "load/btf_tracepoints.h"
+#include "load/calls.h"
 #include "load/cost.h"
 #include "load/holder.h"
 #include "load/survey.h"
@@ -176,9 +176,8 @@ int loader_open(const struct loader_options *options, struct loader **ret_loader
 	error = configure(loader, options);
 	if (!error)
 		error = choose_uring_programs(loader);
-	if (error)
-		goto fail;
-	error = leftopen_bpf__load(loader->skeleton);
+	if (!error)
+		error = leftopen_bpf__load(loader->skeleton);
 	if (!error)
 		error = fill_layouts(loader);
 	if (!error)
@@ -254,44 +253,17 @@ static int attach_program(struct loader *loader, struct bpf_program *program, in
 	return keep_link(loader, link);
 }
 
-static struct bpf_program *fd_program(const struct loader *loader, enum fd_gives gives)
+static int attach_calls(struct loader *loader, int tracefs_fd, struct loader_error *ret_error)
 {
-	switch (gives) {
-	case FD_GIVES_RESULT:
-	case FD_GIVES_COPY:
-		return loader->skeleton->progs.fd_by_result;
-	case FD_GIVES_PAIR_0:
-	case FD_GIVES_PAIR_3:
-		return loader->skeleton->progs.fd_by_pair;
-	case FD_GIVES_CLONE:
-	case FD_GIVES_CLONE3:
-		return loader->skeleton->progs.fd_by_clone;
-	case FD_GIVES_MESSAGE:
-		return loader->skeleton->progs.fd_by_message;
-	case FD_GIVES_MESSAGES:
-		return loader->skeleton->progs.fd_by_messages;
-	default:
-		return NULL;
-	}
-}
-
-static const struct {
+	struct bpf_program *program;
 	const char *event;
-	enum fd_gives gives;
-} fd_calls[] = {
-#define FD_CALL(call, origin, gives) {"sys_exit_" #call, FD_GIVES_##gives},
-#include "fd_calls.def"
-};
 
-static int attach_fd_calls(struct loader *loader, int tracefs_fd, struct loader_error *ret_error)
-{
-	for (size_t i = 0; i < sizeof(fd_calls) / sizeof(fd_calls[0]); i++) {
-		int error = attach_tracepoint(loader, fd_program(loader, fd_calls[i].gives), tracefs_fd,
-		                              "syscalls", fd_calls[i].event);
+	for (size_t i = 0; (program = calls_find(loader->skeleton, i, &event)); i++) {
+		int error = attach_tracepoint(loader, program, tracefs_fd, "syscalls", event);
 
 		/* A call that this kernel does not have cannot be made on it. */
 		if (error && error != -ENOENT) {
-			set_error(ret_error, "%s: %s", fd_calls[i].event, strerror(-error));
+			set_error(ret_error, "%s: %s", event, strerror(-error));
 			return error;
 		}
 	}
@@ -311,7 +283,7 @@ int loader_attach(struct loader *loader, int tracefs_fd, struct loader_error *re
 			return error;
 		}
 	}
-	return attach_fd_calls(loader, tracefs_fd, ret_error);
+	return attach_calls(loader, tracefs_fd, ret_error);
 }
 
 int loader_attach_mark(struct loader *loader, enum mark_program program, const char *path,

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "event_abi.h"
+#include "map_abi.h"
 
 /**
  * The layout of a version.

@@ -1,0 +1,111 @@
+/*
+ * The values of the maps that both sides of the kernel boundary share. As in event_abi.h every struct has
+ * fixed-width fields, explicit padding and an asserted size.
+ */
+#ifndef LEFTOPEN_MAP_ABI_H
+#define LEFTOPEN_MAP_ABI_H
+
+#include "event_abi.h"
+
+/* Offsets in CPython's structures, in bytes (facts: python frames). Chosen by version in
+ * unwind/python_layout.c. */
+enum python_frame_shape { PYTHON_FRAME_OBJECTS = 0, PYTHON_FRAME_CFRAME, PYTHON_FRAME_CURRENT };
+#define PYTHON_NO_TSS       0xffffffffU
+#define PYTHON_NO_OWNER     0xffffffffU
+#define PYTHON_VERSIONS_MAX 32
+
+struct python_layout {
+	__u32 shape; /* enum python_frame_shape */
+	__u32 minor_version;
+	__u32 runtime_interpreters_head;
+	__u32 runtime_tss; /* 32-bit "is initialized", then the key; PYTHON_NO_TSS: walk the thread list */
+	__u32 interpreter_next;
+	__u32 interpreter_threads;
+	__u32 thread_next;
+	__u32 thread_id;
+	__u32 thread_frame;
+	__u32 cframe_current;
+	__u32 frame_previous;
+	__u32 frame_code;
+	__u32 frame_instruction; /* f_lasti where the shape is PYTHON_FRAME_OBJECTS */
+	__u32 frame_owner;
+	__u32 owner_cstack; /* PYTHON_NO_OWNER: the version has none */
+	__u32 owner_generator;
+	__u32 code_first_line;
+	__u32 code_filename;
+	__u32 code_name; /* co_qualname from 3.11 */
+	__u32 code_line_table;
+	__u32 code_adaptive;
+	__u32 code_first_traceable;
+	__u32 code_version; /* 0: none */
+	__u32 string_length;
+	__u32 string_state;
+	__u32 string_ascii_data;
+	__u32 string_compact_data;
+	__u32 bytes_size;
+	__u32 bytes_data;
+};
+EVENT_ASSERT_SIZE(struct python_layout, 116);
+
+/* Value of the map of files that were sent. One that is mapped to be run is sent each time until the daemon
+ * has learnt it: several processes may start with it at once. */
+enum file_sent { FILE_SENT = 1, FILE_SENT_LEARNT };
+
+/* Value of the map of known files: what the daemon found in an ELF file. */
+struct known_file {
+	__u32 python_minor; /* index of python_layout, 0: not CPython */
+	__u32 reserved;
+	__u64 runtime_vaddr;    /* of _PyRuntime (3.6: interp_head) */
+	__u64 executable_vaddr; /* p_vaddr of the first PT_LOAD with PF_X */
+	__u64 executable_offset;
+};
+EVENT_ASSERT_SIZE(struct known_file, 32);
+
+/* Where in a process a runtime is, by where its file was mapped or, FILE_EXECED, by where its code begins; 0:
+ * that mapping does not tell. */
+static inline __attribute__((always_inline)) __u64
+known_file_runtime(const struct known_file *known, __u32 cause, __u64 address, __u64 file_offset)
+{
+	const __u64 page_mask = ~4095ULL;
+
+	if (cause == FILE_EXECED)
+		return address - known->executable_vaddr + known->runtime_vaddr;
+	if (file_offset != (known->executable_offset & page_mask))
+		return 0;
+	return address - (known->executable_vaddr & page_mask) + known->runtime_vaddr;
+}
+
+/* Value of the map of followed processes, keyed by tgid. */
+struct followed_process {
+	__u64 start_ns;
+	__u64 python_runtime; /* address in the process, 0: none seen */
+	__u32 python_minor;
+	__u32 finalizing_thread; /* armed by Py_FinalizeEx and its like: takes the mark at its next
+	                            PyGC_Collect */
+	__u32 marked;            /* enum shutdown_mark: the first wins */
+	__u32 hints_version;     /* of the daemon's findings that were looked at */
+	__u32 made_after_mark;   /* 1: descriptors were, so that their targets are still to be read */
+	__u32 exited;       /* 1: of several threads that end at once, one has told of the process's end */
+	__u32 tables_apart; /* 1: its threads may have different tables, so that the end of one matters */
+	__u32 reserved;
+	/* What was lost since the last survey: see event_table_numbers, event_space_ranges. */
+	__u64 lost_fds;
+	__u64 lost_fds_ns;
+	__u64 lost_maps_ns;
+};
+EVENT_ASSERT_SIZE(struct followed_process, 72);
+
+/* Which processes that are not followed a survey makes followed. */
+enum survey_follows { SURVEY_FOLLOWS_NONE = 0, SURVEY_FOLLOWS_WANTED, SURVEY_FOLLOWS_ALL };
+
+/* Value of the map of hints, keyed by tgid: a runtime that the daemon found after the process had mapped it.
+ */
+struct python_hint {
+	__u64 start_ns;
+	__u64 runtime; /* address in the process */
+	__u32 minor;
+	__u32 reserved;
+};
+EVENT_ASSERT_SIZE(struct python_hint, 24);
+
+#endif
