@@ -84,8 +84,8 @@ int loader_unfollow(struct loader *loader, uint32_t process_id);
 bool loader_follows(const struct loader *loader, uint32_t process_id);
 
 /**
- * Has surveys follow a process, with all that descends from it, or those to come no longer look for it, as its
- * id may be given out again.
+ * Has surveys follow a process, with all that descends from it, or those to come no longer look for it, as
+ * its id may be given out again.
  * @return 0, or -errno of bpf(2)
  */
 int loader_want(struct loader *loader, uint32_t process_id, bool wanted);
