@@ -258,6 +258,9 @@ static int follow_until_due(struct watch *watch)
 	struct pollfd polled[COUNT] = {[SIGNALS] = {.fd = watch->signal_fd, .events = POLLIN}};
 	int error;
 
+	/* Where a table took longer than the interval, those between are left out, and not the events. */
+	while (watch->next_ns <= now_ns())
+		watch->next_ns += watch->options.interval_ns;
 	while (now_ns() < watch->next_ns) {
 		error = following_step(&watch->following, polled, COUNT, milliseconds_left(watch->next_ns));
 		if (error) {
@@ -272,9 +275,7 @@ static int follow_until_due(struct watch *watch)
 		if (polled[SIGNALS].revents & POLLIN && take_signal(watch))
 			return 0;
 	}
-	/* One that took longer than the interval is not made up for. */
-	while (watch->next_ns <= now_ns())
-		watch->next_ns += watch->options.interval_ns;
+	watch->next_ns += watch->options.interval_ns;
 	return 0;
 }
 

@@ -143,7 +143,8 @@ class Watching:
         try:
             return processes.wait_until(holds, what, seconds)
         except AssertionError as error:
-            raise AssertionError("%s\n%s\n%s" % (error, self.said(), json.dumps(last[0])[:6000])) from error
+            sites = (last[0] or {}).get("sites")
+            raise AssertionError("%s\n%s\n%s" % (error, self.said(), json.dumps(sites)[:4000])) from error
 
     def follows(self, *wanted):
         """Wait until these processes are followed; return the report that says so."""
