@@ -20,8 +20,6 @@ extern __u32 switched_on;
 /* Bumped by the daemon after it wrote to python_hints. */
 extern __u32 python_hints_version;
 extern __u64 losses[LOSS_COUNT];
-/* Never written, see compat_loop_zero(). */
-extern __u64 always_zero;
 
 enum capture_program { CAPTURE_NATIVE = 0, CAPTURE_PYTHON, CAPTURE_COUNT };
 
