@@ -144,7 +144,7 @@ kernels:
 .PHONY: kernels-run
 kernels-run: all $(WORKLOADS)
 	$(say) TEST "other kernels"
-	$(Q)LEFTOPEN_BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/kernels/run.py $(KERNELS)
+	$(Q)LEFTOPEN_BUILD=$(abspath $(BUILD)) KERNEL_TESTS="$(KERNEL_TESTS)" /usr/bin/python3 tests/kernels/run.py $(KERNELS)
 
 .PHONY: packages
 packages:

@@ -106,6 +106,9 @@ static __always_inline struct mount *compat_mount(struct vfsmount *mount)
 	return (void *)mount - bpf_core_field_offset(struct mount, mnt);
 }
 
+/* include/linux/mount.h: made by the kernel for itself */
+#define MNT_INTERNAL 0x4000
+
 /* Whether the topmost of some mounts hangs nowhere (fs/mount.h, is_anon_ns): made by fsmount or open_tree and
  * not moved to its place, or unmounted while in use. Those of the kernel itself (pipes, sockets, queues) have
  * an error for their namespace. That a namespace is such a mount's own is said by its sequence number, which
@@ -117,8 +120,12 @@ static __always_inline bool compat_is_detached(struct mount *top)
 	struct mnt_namespace___sequence *before = (void *)namespace;
 	struct ns_common___id *common;
 
-	if (!namespace || (u64) namespace >= (u64)-4095)
-		return !namespace;
+	if ((u64) namespace >= (u64)-4095)
+		return false;
+	/* Until 6.17 that of the queues, though the kernel's own, had none (ipc/mqueue.c, mq_create_mount).
+	 */
+	if (!namespace)
+		return !(BPF_CORE_READ(top, mnt.mnt_flags) & MNT_INTERNAL);
 	if (bpf_core_field_exists(after->is_anon))
 		return BPF_CORE_READ(after, is_anon);
 	if (bpf_core_field_exists(before->seq))

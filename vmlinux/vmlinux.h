@@ -67,6 +67,7 @@ struct super_block;
 struct vfsmount {
 	struct dentry *mnt_root;
 	struct super_block *mnt_sb;
+	int mnt_flags;
 };
 
 /* include/linux/proc_ns.h, include/linux/ns_common.h */

@@ -1,5 +1,8 @@
 """Descriptors that arrive in messages, against what the processes read in /proc."""
 
+import errno
+import socket
+
 import pytest
 
 import descriptors_case as case_of
@@ -22,6 +25,8 @@ CASES = {
     "receiver": [5, 6],
 }
 
+SO_PASSPIDFD = 76  # include/uapi/asm-generic/socket.h
+
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
@@ -32,8 +37,13 @@ def followed(tmp_path_factory):
 
 
 def kernel_has_pidfds_in_messages():
-    with open("/proc/kallsyms", encoding="utf-8") as file:
-        return any(line.split()[2] == "pidfd_prepare" for line in file)
+    with socket.socket(socket.AF_UNIX) as asked:
+        try:
+            asked.setsockopt(socket.SOL_SOCKET, SO_PASSPIDFD, 1)
+        except OSError as error:
+            assert error.errno == errno.ENOPROTOOPT
+            return False
+    return True
 
 
 @pytest.mark.parametrize("maker", MAKERS)

@@ -20,19 +20,20 @@ MOUNT_9P = "ro,trans=virtio,version=9p2000.L,msize=262144,cache=loose"
 CONSOLE_LINES_SHOWN = 25
 POLL_S = 0.2
 
-# The first process. Where the sources lie below a folder that becomes the guest's own, such as /tmp, they would be
-# hidden: they are moved to their place afterwards.
+# The first process. The sources or the build may lie below a folder that becomes the guest's own, such as /tmp: they
+# are mounted afterwards.
 INIT = """#!/bin/busybox sh
 b=/bin/busybox
 for module in {modules}; do $b insmod /modules/$module; done
-$b mount -t 9p -o {options} root /root && $b mount -t 9p -o {options} source /source || $b poweroff -f
+$b mount -t 9p -o {options} root /root || $b poweroff -f
 for folder in tmp run var/tmp; do $b mount -t tmpfs -o mode=1777 tmpfs /root/$folder; done
-$b mkdir -p /root{source} && $b mount -o move /source /root{source} || $b poweroff -f
+for share in {shares}; do
+	$b mkdir -p /root${{share#*:}} && $b mount -t 9p -o {options} ${{share%%:*}} /root${{share#*:}} || $b poweroff -f
+done
 $b cp /prepare /script /root/run/
 $b mkdir /root/run/busybox && $b cp /bin/busybox /root/run/busybox/busybox
 exec $b switch_root /root /run/busybox/busybox sh /run/prepare
 """
-
 
 # What comes before the script, once the root is the root: a chroot's processes would have paths with its folder.
 PREPARE = """b=/run/busybox/busybox
@@ -48,7 +49,7 @@ $b ln -s /proc/self/fd /dev/fd
 $b ifconfig lo up
 ulimit -Hn 524288
 ulimit -Sn 1024
-cd {source} && /bin/sh /run/script </dev/null >/dev/ttyS1 2>&1
+cd {folder} && /bin/sh /run/script </dev/null >/dev/ttyS1 2>&1
 $b poweroff -f
 """
 
@@ -68,10 +69,12 @@ def _module_files(tree, version):
     return [os.path.join(folder, path) for path in ordered]
 
 
-def _initrd(tree, version, source, script, folder):
-    """Make the guest's first root in a folder; return the archive of it."""
+def _initrd(tree, version, shares, script, folder):
+    """Make the guest's first root in a folder; return the archive of it.
+
+    shares is {tag: folder}; the script begins in the first of them."""
     root = os.path.join(folder, "root")
-    for name in ("bin", "proc", "root", "source", "modules"):
+    for name in ("bin", "root", "modules"):
         os.makedirs(os.path.join(root, name))
     modules = []
     for path in _module_files(tree, version):
@@ -82,8 +85,10 @@ def _initrd(tree, version, source, script, folder):
     with open("/bin/busybox", "rb") as busybox, open(os.path.join(root, "bin", "busybox"), "wb") as copy:
         copy.write(busybox.read())
     os.chmod(os.path.join(root, "bin", "busybox"), 0o755)
-    init = INIT.format(modules=" ".join(modules), options=MOUNT_9P, source=source)
-    for name, text in (("init", init), ("prepare", PREPARE.format(source=source)), ("script", script)):
+    init = INIT.format(modules=" ".join(modules), options=MOUNT_9P,
+                       shares=" ".join("%s:%s" % share for share in shares.items()))
+    prepare = PREPARE.format(folder=next(iter(shares.values())))
+    for name, text in (("init", init), ("prepare", prepare), ("script", script)):
         with open(os.path.join(root, name), "w", encoding="utf-8") as file:
             file.write(text)
     os.chmod(os.path.join(root, "init"), 0o755)
@@ -95,15 +100,17 @@ def _initrd(tree, version, source, script, folder):
 class Machine:
     """Runs a script in a guest; `lines()` gives what it writes while it runs."""
 
-    def __init__(self, tree, version, source, script):
+    def __init__(self, tree, version, folders, script):
+        """folders are at their places there too, below whatever they lie; the script begins in the first."""
         self._folder = tempfile.TemporaryDirectory(prefix="leftopen-kernels.")
         folder = self._folder.name
         self._console = os.path.join(folder, "console")
         self._written = os.path.join(folder, "written")
-        initrd = _initrd(tree, version, source, script, folder)
-        shares = []
-        for tag, path in (("root", "/"), ("source", source)):
-            shares += ["-fsdev", "local,id=%s,path=%s,security_model=none,readonly=on,multidevs=remap" % (tag, path),
+        shares = {"share%d" % number: path for number, path in enumerate(folders)}
+        initrd = _initrd(tree, version, shares, script, folder)
+        devices = []
+        for tag, path in {"root": "/", **shares}.items():
+            devices += ["-fsdev", "local,id=%s,path=%s,security_model=none,readonly=on,multidevs=remap" % (tag, path),
                        "-device", "virtio-9p-pci,fsdev=%s,mount_tag=%s" % (tag, tag)]
         # One thread for both processors: with a thread each, one boot of 6.12 in ten crashes.
         self._qemu = subprocess.Popen(
@@ -111,7 +118,7 @@ class Machine:
              "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MB),
              "-kernel", packages.image(tree, version), "-initrd", initrd,
              "-append", "console=ttyS0 rdinit=/init panic=-1 quiet",
-             "-serial", "file:" + self._console, "-serial", "file:" + self._written, *shares],
+             "-serial", "file:" + self._console, "-serial", "file:" + self._written, *devices],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def lines(self, boot_limit_s, limit_s):

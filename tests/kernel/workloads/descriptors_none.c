@@ -3,6 +3,7 @@
  * leave nothing. Usage: descriptors_none FOLDER. Outputs: for each process the truth.
  */
 #include <linux/close_range.h>
+#include <sys/resource.h>
 
 #include "rare_calls.h"
 
@@ -121,8 +122,12 @@ static void io_uring_registered_only(void)
 
 static void fcntl_that_copies_nothing(void)
 {
+	struct rlimit limit;
 	int pair[2];
 
+	MUST(!getrlimit(RLIMIT_NOFILE, &limit));
+	limit.rlim_cur = limit.rlim_max;
+	MUST(!setrlimit(RLIMIT_NOFILE, &limit));
 	MUST(!pipe2(pair, O_CLOEXEC));
 	MUST(fcntl(pair[0], F_GETFD) == FD_CLOEXEC && fcntl(pair[0], F_GETFL) == O_RDONLY);
 	MUST(fcntl(pair[1], F_GETFL) == O_WRONLY && fcntl(pair[1], F_SETFL, O_NONBLOCK) == 0);
