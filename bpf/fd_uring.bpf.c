@@ -1,83 +1,31 @@
 /*
- * Descriptors made and released by requests to io_uring. A request is remembered as it is submitted, with the
- * stack of the thread that is in io_uring_enter, and told of as it is done: by then the current task may be a
- * kernel's worker or somebody else who looks for completions.
- * The programs of requests are preemptible: they touch nothing that is one a CPU.
- * A completion comes later than its work, so that the number is looked up in the table as it is then, and
- * told as late. Outputs: EVENT_FD_MADE, EVENT_FD_CLOSED.
+ * Requests to io_uring as they are submitted, with the stack of the thread that is in io_uring_enter.
+ * A maker whose completion the program asked not to see (IOSQE_CQE_SKIP_SUCCESS) is not told of by the
+ * kernel: what it made is found by comparing with the kernel's table. Outputs: requests and closes that are
+ * remembered, EVENT_STACK.
  */
 #include "maps.bpf.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 #include "capture.bpf.h"
 #include "core_compat.bpf.h"
-#include "messages.bpf.h"
-#include "uring_closes.bpf.h"
+#include "uring.bpf.h"
 
 /* include/uapi/linux/io_uring.h */
-#define URING_RECVMSG           10
-#define URING_ACCEPT            13
-#define URING_OPENAT            18
-#define URING_CLOSE             19
-#define URING_OPENAT2           28
-#define URING_SOCKET            45
-#define URING_FIXED_FD_INSTALL  54
-#define URING_PIPE              62
-#define IORING_SETUP_SQPOLL     (1U << 1)
-#define IORING_SETUP_SQE128     (1U << 10)
-#define IORING_ENTER_REGISTERED (1U << 4)
-#define REGISTERED_RINGS        16
-#define BIT(number)             (1ULL << (number))
-#define URING_MAKERS                                                                       \
-	(BIT(URING_RECVMSG) | BIT(URING_ACCEPT) | BIT(URING_OPENAT) | BIT(URING_OPENAT2) | \
-	 BIT(URING_SOCKET) | BIT(URING_FIXED_FD_INSTALL) | BIT(URING_PIPE))
-#define IOSQE_CQE_SKIP_SUCCESS (1U << 6)
-#define IORING_RECV_MULTISHOT  (1U << 1)
-#define IORING_CQE_F_MORE      (1U << 1)
-/* Any number that no hash of frames is likely to be. */
-#define KERNEL_THREAD_STACK 0x6b7468726561643fULL
-/* Chosen by: more control data than 253 descriptors with credentials and a label have. */
-#define CONTROL_BYTES_MAX 65536
-/* Chosen by: what takes a millisecond. */
-#define TABLE_NUMBERS_MAX 4096
 /* io_uring/io_uring.h, IORING_MAX_ENTRIES */
 #define SUBMISSION_MAX 32768
 /* struct io_uring_sqe */
 #define SQE_SHIFT 6
-
-/* By its ring and what the program calls it by, as completions without their request tell no more (multishot,
- * overflow). A program may call several the same: the others are kept by their addresses. */
-struct uring_key {
-	u64 ring; /* struct io_ring_ctx *, or struct io_kiocb * */
-	u64 user_data;
-};
-
-struct uring_request {
-	u64 request; /* struct io_kiocb * */
-	u64 table;
-	u64 space;
-	u64 start_ns;
-	u64 stack;
-	u64 memory;  /* of the process: where numbers will be: a pipe's two, or control data */
-	u64 message; /* of the process: struct user_message */
-	u32 memory_bytes;
-	u32 process_id;
-	u32 thread_id;
-	u16 opcode;
-	u8 multishot; /* 1: it may be done more than once */
-	u8 shares;    /* 1: others of its ring bear its name */
-};
-
-/* Requests under way that may give descriptors. One more is counted as LOSS_URING_REQUESTS. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct uring_key);
-	__type(value, struct uring_request);
-} uring_requests SEC(".maps");
-
-__s32 uring_closes_waiting = 0;
+/* Any number that no hash of frames is likely to be. */
+#define KERNEL_THREAD_STACK 0x6b7468726561643fULL
+/* Chosen by: more control data than 253 descriptors with credentials and a label have. */
+#define CONTROL_BYTES_MAX       65536
+#define REGISTERED_RINGS        16
+#define IORING_ENTER_REGISTERED (1U << 4)
+#define IORING_SETUP_SQE128     (1U << 10)
+#define IORING_SETUP_SQPOLL     (1U << 1)
+#define IOSQE_CQE_SKIP_SUCCESS  (1U << 6)
+#define IORING_RECV_MULTISHOT   (1U << 1)
 
 struct submission_walk {
 	u8 *entries; /* struct io_uring_sqe, of one or two times that size */
@@ -88,11 +36,6 @@ struct submission_walk {
 	u32 shift;
 	u32 makes;
 };
-
-static __always_inline bool uring_makes(u32 opcode)
-{
-	return opcode < 64 && URING_MAKERS >> opcode & 1;
-}
 
 static long submission_step(u32 index, struct submission_walk *walk)
 {
@@ -343,235 +286,4 @@ SEC("tp_btf/io_uring_submit_sqe")
 int BPF_PROG(uring_submitted_sqe, struct io_kiocb *request)
 {
 	return submitted(request);
-}
-
-/* The descriptors of a request that is done. */
-struct uring_done {
-	struct uring_request of;
-	u64 time_ns;
-	u64 numbers; /* in the process's memory */
-	u32 count;
-};
-
-/* @return whether the number is there */
-static __always_inline bool tell_made(const struct uring_done *done, s32 fd)
-{
-	const struct uring_request *request = &done->of;
-	struct event_fd_made event = {};
-	struct inode_head inode;
-	struct file *file = compat_other_table_file(request->table, fd);
-
-	if (!file)
-		return false;
-	event.header.type = EVENT_FD_MADE;
-	event.header.size_bytes = sizeof(event);
-	event.header.time_ns = done->time_ns;
-	event.header.process_id = request->process_id;
-	event.header.thread_id = request->thread_id;
-	event.header.process_start_ns = request->start_ns;
-	compat_inode_head(BPF_CORE_READ(file, f_inode), &inode);
-	event.table = request->table;
-	event.file = (u64)file;
-	event.stack = request->stack;
-	event.inode = inode.number;
-	event.fd = fd;
-	event.source_fd = -1;
-	event.origin = HANDLE_ORIGIN_IO_URING;
-	event.mode = inode.mode;
-	event.late = 1;
-	send_fd_event(&event, sizeof(event), 1ULL << (fd & 63));
-	return true;
-}
-
-static long number_step(u32 index, struct uring_done *done)
-{
-	s32 fd;
-
-	if (index >= done->count)
-		return 1;
-	if (bpf_probe_read_user(&fd, sizeof(fd), (void *)(done->numbers + index * sizeof(fd)))) {
-		count_loss(LOSS_NUMBERS);
-		return 1;
-	}
-	if (fd >= 0)
-		tell_made(done, fd);
-	return 0;
-}
-
-/* Each number that the table has: the daemon takes those of which nobody told. */
-static long table_step(u32 fd, struct uring_done *done)
-{
-	if (fd >= done->count)
-		return 1;
-	tell_made(done, fd);
-	return 0;
-}
-
-static __always_inline void tell_table(struct uring_done *done)
-{
-	struct files_struct *table = (struct files_struct *)done->of.table;
-	u32 count = BPF_CORE_READ(table, fdt, max_fds);
-
-	if (count > TABLE_NUMBERS_MAX) {
-		count_loss(LOSS_NUMBERS);
-		count = TABLE_NUMBERS_MAX;
-	}
-	done->count = count;
-	bpf_loop(TABLE_NUMBERS_MAX, table_step, done, 0);
-}
-
-static __always_inline void tell_received(struct uring_done *done)
-{
-	u64 memory = done->of.memory;
-	struct user_message message;
-	struct user_control control;
-	u64 left;
-
-	/* That of a multishot one lies in a buffer of the ring's choice. */
-	if (done->of.multishot) {
-		tell_table(done);
-		return;
-	}
-	if (bpf_probe_read_user(&message, sizeof(message), (void *)done->of.message)) {
-		count_loss(LOSS_NUMBERS);
-		return;
-	}
-	left = message.control_bytes > done->of.memory_bytes ? done->of.memory_bytes : message.control_bytes;
-	for (u32 i = 0; i < CONTROLS_MAX && left >= sizeof(control); i++) {
-		u64 step;
-
-		if (bpf_probe_read_user(&control, sizeof(control), (void *)memory)) {
-			count_loss(LOSS_NUMBERS);
-			return;
-		}
-		if (control.bytes < sizeof(control) || control.bytes > left)
-			return;
-		if (control_brings_fds(&control)) {
-			done->numbers = memory + sizeof(control);
-			done->count = (control.bytes - sizeof(control)) / sizeof(s32);
-			bpf_loop(MESSAGE_FDS_MAX, number_step, done, 0);
-		}
-		step = control_step(&control);
-		if (step > left)
-			return;
-		memory += step;
-		left -= step;
-	}
-}
-
-static __always_inline void tell(struct uring_done *done, s32 result)
-{
-	struct followed_process *process = bpf_map_lookup_elem(&followed, &done->of.process_id);
-
-	/* It ends as it is told of, with what its table has then. */
-	if (!process || process->start_ns != done->of.start_ns)
-		return;
-	if (process->marked)
-		process->made_after_mark = 1;
-	done->time_ns = bpf_ktime_get_boot_ns();
-	if (!done->of.message && !done->of.memory) {
-		tell_made(done, result);
-	} else if ((u64)bpf_get_current_task_btf()->mm != done->of.space) {
-		/* Whoever completes it for a thread that has ended has not its memory. */
-		tell_table(done);
-	} else if (done->of.opcode == URING_PIPE) {
-		done->numbers = done->of.memory;
-		done->count = 2;
-		bpf_loop(2, number_step, done, 0);
-	} else {
-		tell_received(done);
-	}
-}
-
-/* Others may have been given the number by now; who was tells. */
-static __always_inline void closed(struct io_kiocb *request, s32 result)
-{
-	struct task_struct *task = compat_request_task(request);
-	u32 process_id = BPF_CORE_READ(task, tgid);
-	struct followed_process *process = bpf_map_lookup_elem(&followed, &process_id);
-	struct uring_close_key key;
-	u64 now_ns;
-
-	if (!process || BPF_CORE_READ((struct io_close *)request, file_slot))
-		return;
-	key.table = (u64)BPF_CORE_READ(task, files);
-	key.fd = (u32)BPF_CORE_READ((struct io_close *)request, fd);
-	if (uring_closes_waiting)
-		uring_close_forget(&key);
-	if (result || !key.table)
-		return;
-	now_ns = bpf_ktime_get_boot_ns();
-	if (!compat_other_table_file(key.table, key.fd))
-		uring_close_tell(key.table, key.fd, process_id, BPF_CORE_READ(task, pid), process->start_ns,
-		                 now_ns);
-}
-
-/* @param request 0: one that goes on */
-static __always_inline int completed(u64 ring, u64 request, u64 user_data, s32 result)
-{
-	struct uring_key key = {.ring = ring, .user_data = user_data};
-	struct uring_request *found;
-	struct uring_done done = {};
-	u32 opcode;
-
-	if (!switched_on)
-		return 0;
-	if (request) {
-		opcode = BPF_CORE_READ((struct io_kiocb *)request, opcode);
-		if (opcode == URING_CLOSE)
-			closed((struct io_kiocb *)request, result);
-		if (!uring_makes(opcode))
-			return 0;
-	}
-	found = bpf_map_lookup_elem(&uring_requests, &key);
-	if (request && (!found || found->request != request)) {
-		key.ring = request;
-		key.user_data = 0;
-		found = bpf_map_lookup_elem(&uring_requests, &key);
-	}
-	if (!found || (!request && !found->multishot))
-		return 0;
-	done.of = *found;
-	if (request)
-		bpf_map_delete_elem(&uring_requests, &key);
-	if (result >= 0)
-		tell(&done, result);
-	return 0;
-}
-
-SEC("tp_btf/io_uring_complete")
-int BPF_PROG(uring_completed, struct io_ring_ctx *ring, void *request, struct io_uring_cqe *completion)
-{
-	return completed((u64)ring, (u64)request, completion->user_data, completion->res);
-}
-
-/* Until 6.13 (commit 2946f08ae9ed). */
-SEC("tp_btf/io_uring_complete")
-int BPF_PROG(uring_completed_by_value, void *ring, void *request, u64 user_data, int result)
-{
-	return completed((u64)ring, (u64)request, user_data, result);
-}
-
-/* Done, but the ring of completions is full. Kernels before 6.13 may tell of that besides, and not instead.
- */
-SEC("tp_btf/io_uring_cqe_overflow")
-int BPF_PROG(uring_overflowed, void *ring, u64 user_data, s32 result, u32 flags)
-{
-	struct uring_key key = {.ring = (u64)ring, .user_data = user_data};
-	struct uring_request *found;
-	struct uring_done done = {};
-
-	if (!switched_on || !(found = bpf_map_lookup_elem(&uring_requests, &key)))
-		return 0;
-	/* Which of several it is cannot be told. */
-	if (found->shares) {
-		count_loss(LOSS_URING_REQUESTS);
-		return 0;
-	}
-	done.of = *found;
-	if (!(flags & IORING_CQE_F_MORE))
-		bpf_map_delete_elem(&uring_requests, &key);
-	if (result >= 0)
-		tell(&done, result);
-	return 0;
 }

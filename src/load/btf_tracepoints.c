@@ -4,6 +4,7 @@
 #include "load/btf_tracepoints.h"
 
 #include <bpf/btf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -26,4 +27,48 @@ int btf_tracepoint_arguments(const struct btf *kernel, const char *name)
 	if (!type || !btf_is_func_proto(type) || !btf_vlen(type))
 		return -EINVAL;
 	return btf_vlen(type) - 1;
+}
+
+/* include/trace/events/io_uring.h; of those that had others meanwhile, the arguments. */
+static const struct {
+	const char *program;
+	const char *tracepoint;
+	int arguments; /* 0: however many */
+	enum btf_tracepoints_role role;
+} optional[] = {
+        {"uring_submitted", "io_uring_submit_req", 0, BTF_TRACEPOINTS_SUBMIT},
+        {"uring_submitted_sqe", "io_uring_submit_sqe", 0, BTF_TRACEPOINTS_SUBMIT},
+        {"uring_completed", "io_uring_complete", 3, BTF_TRACEPOINTS_COMPLETE},
+        {"uring_completed_by_value", "io_uring_complete", 7, BTF_TRACEPOINTS_COMPLETE},
+        {"uring_overflowed", "io_uring_cqe_overflow", 0, BTF_TRACEPOINTS_OVERFLOW},
+};
+#define OPTIONAL_COUNT (sizeof(optional) / sizeof(optional[0]))
+
+static bool is_there(const struct btf *kernel, size_t i)
+{
+	int arguments = btf_tracepoint_arguments(kernel, optional[i].tracepoint);
+
+	return arguments > 0 && (!optional[i].arguments || arguments == optional[i].arguments);
+}
+
+bool btf_tracepoints_have(const struct btf *kernel, enum btf_tracepoints_role role)
+{
+	for (size_t i = 0; i < OPTIONAL_COUNT; i++)
+		if (optional[i].role == role && is_there(kernel, i))
+			return true;
+	return false;
+}
+
+int btf_tracepoints_choose(struct bpf_object *object)
+{
+	struct btf *kernel = btf__load_vmlinux_btf();
+	int error = kernel ? 0 : -errno;
+
+	for (size_t i = 0; i < OPTIONAL_COUNT && !error; i++) {
+		struct bpf_program *program = bpf_object__find_program_by_name(object, optional[i].program);
+
+		error = program ? bpf_program__set_autoload(program, is_there(kernel, i)) : -ESRCH;
+	}
+	btf__free(kernel);
+	return error;
 }

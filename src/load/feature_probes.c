@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "load/btf_tracepoints.h"
 #include "load/features.h"
 
 #define UPROBE_TYPE_PATH   "/sys/bus/event_source/devices/uprobe/type"
@@ -188,6 +189,26 @@ int feature_probe_btf_tracepoints(const struct feature_probe *probe, int argumen
 	FD_OWNED int program =
 	        load_tracing(probe, BPF_TRACE_RAW_TP, "btf_trace_sched_process_fork", BTF_KIND_TYPEDEF);
 	return program < 0 ? program : 0;
+}
+
+int feature_probe_uring_tracepoints(const struct feature_probe *probe, int argument, char *ret_detail)
+{
+	static const char *const names[BTF_TRACEPOINTS_ROLE_COUNT] = {
+	        [BTF_TRACEPOINTS_SUBMIT] = "submission",
+	        [BTF_TRACEPOINTS_COMPLETE] = "completion",
+	        [BTF_TRACEPOINTS_OVERFLOW] = "overflow",
+	};
+
+	(void)argument;
+	if (!probe->kernel_btf)
+		return probe->kernel_btf_error;
+	for (int role = 0; role < BTF_TRACEPOINTS_ROLE_COUNT; role++) {
+		if (!btf_tracepoints_have(probe->kernel_btf, (enum btf_tracepoints_role)role)) {
+			feature_describe(ret_detail, "none for %s", names[role]);
+			return -ENOENT;
+		}
+	}
+	return 0;
 }
 
 int feature_probe_iterator(const struct feature_probe *probe, int id, char *ret_detail)

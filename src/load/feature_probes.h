@@ -48,6 +48,8 @@ feature_probe_function feature_probe_tracepoint_attach;
 feature_probe_function feature_probe_uprobes;
 /** Can a program be loaded for a tracepoint with typed arguments? */
 feature_probe_function feature_probe_btf_tracepoints;
+/** Are io_uring's tracepoints there, with arguments that are known? */
+feature_probe_function feature_probe_uring_tracepoints;
 /** Can an iterator be loaded? Argument: FEATURE_ITERATOR_*. */
 feature_probe_function feature_probe_iterator;
 /** Can a program be attached to a kernel function's entry? */

@@ -99,6 +99,12 @@ static const struct row rows[] = {
                                      feature_probe_btf_tracepoints,
                                      0,
                                      true},
+        [FEATURE_URING_TRACEPOINTS] =
+                {{"io_uring tracepoints", false, "to see what requests to io_uring open and close",
+                  "nothing need be done: these are found by comparing with the kernel's tables"},
+                 feature_probe_uring_tracepoints,
+                 0,
+                 false},
         [FEATURE_ITERATOR_TASK] = {{"task iterator", true, "to read limits and what is used of them",
                                     REMEDY_KERNEL},
                                    feature_probe_iterator,

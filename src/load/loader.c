@@ -4,7 +4,6 @@
 #include "load/loader.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/perf_event.h>
@@ -27,9 +26,6 @@
 #include "unwind/python_layout.h"
 
 #define LINKS_MAX 1024
-/* include/trace/events/io_uring.h: the ring, the request and its completion, or what that is made of. */
-#define URING_COMPLETE_BY_REFERENCE 3
-#define URING_COMPLETE_BY_VALUE     7
 
 struct loader {
 	struct leftopen_bpf *skeleton;
@@ -125,37 +121,6 @@ static int fill_capture_programs(struct loader *loader)
 	return 0;
 }
 
-/* io_uring's tracepoints were renamed and have had other arguments, and a kernel may be without any: those
- * programs are left out whose tracepoint it does not have. */
-static int choose_uring_programs(struct loader *loader)
-{
-	const struct {
-		struct bpf_program *program;
-		const char *tracepoint;
-		int arguments; /* 0: however many */
-	} programs[] = {
-	        {loader->skeleton->progs.uring_submitted, "io_uring_submit_req", 0},
-	        {loader->skeleton->progs.uring_submitted_sqe, "io_uring_submit_sqe", 0},
-	        {loader->skeleton->progs.uring_completed, "io_uring_complete", URING_COMPLETE_BY_REFERENCE},
-	        {loader->skeleton->progs.uring_completed_by_value, "io_uring_complete",
-	         URING_COMPLETE_BY_VALUE},
-	        {loader->skeleton->progs.uring_overflowed, "io_uring_cqe_overflow", 0},
-	};
-	struct btf *kernel = btf__load_vmlinux_btf();
-	int error = 0;
-
-	if (!kernel)
-		return -errno;
-	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]) && !error; i++) {
-		int arguments = btf_tracepoint_arguments(kernel, programs[i].tracepoint);
-		bool fits = arguments > 0 && (!programs[i].arguments || arguments == programs[i].arguments);
-
-		error = bpf_program__set_autoload(programs[i].program, fits);
-	}
-	btf__free(kernel);
-	return error;
-}
-
 int loader_open(const struct loader_options *options, struct loader **ret_loader,
                 struct loader_error *ret_error)
 {
@@ -175,7 +140,7 @@ int loader_open(const struct loader_options *options, struct loader **ret_loader
 	}
 	error = configure(loader, options);
 	if (!error)
-		error = choose_uring_programs(loader);
+		error = btf_tracepoints_choose(loader->skeleton->obj);
 	if (!error)
 		error = leftopen_bpf__load(loader->skeleton);
 	if (!error)

@@ -56,7 +56,8 @@ void events_send(struct world *world, const struct actor *actor, enum event_type
 	world->now_ns += 1000;
 	event->type = (uint16_t)type;
 	event->size_bytes = (uint32_t)bytes;
-	if (!event->time_ns)
+	/* A release has a time only where it is told late. */
+	if (!event->time_ns && type != EVENT_FD_CLOSED)
 		event->time_ns = world->now_ns;
 	event->process_id = actor->process_id;
 	event->thread_id = actor->thread_id;

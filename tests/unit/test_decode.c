@@ -251,6 +251,8 @@ Test(decode, descriptors_out_of_range)
 	REFUSED(EVENT_FD_MADE, fd_made.fd, INT32_MIN);
 	ACCEPTED(EVENT_FD_MADE, fd_made.fd, INT32_MAX);
 	ACCEPTED(EVENT_FD_MADE, fd_made.source_fd, INT32_MIN);
+	ACCEPTED(EVENT_FD_MADE, fd_made.late, 1);
+	REFUSED(EVENT_FD_MADE, fd_made.late, 2);
 	REFUSED(EVENT_FD_MADE, fd_made.origin, HANDLE_ORIGIN_COUNT);
 	REFUSED(EVENT_FD_MADE, fd_made.origin, 0xffff);
 	/* A descriptor that mmap made would have a type that no table has a name for. */
