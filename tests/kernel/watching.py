@@ -121,14 +121,19 @@ class Watching:
         self.stdout.close()
         self.stderr.close()
 
-    def read(self):
-        """Return the report of now, None where there is none yet."""
+    def _load(self):
+        """Return the report of now, None where there is none yet; validating each takes seconds where it is large."""
         with contextlib.suppress(FileNotFoundError):
             with open(self.path, encoding="utf-8") as file:
-                report = json.load(file)
-            leftopen.validate(report)
-            return report
+                return json.load(file)
         return None
+
+    def read(self):
+        """Return the report of now, validated; None where there is none yet."""
+        report = self._load()
+        if report:
+            leftopen.validate(report)
+        return report
 
     def report(self, condition=lambda report: True, what="a report", seconds=processes.DEADLINE_S):
         """Wait for a report of which the condition holds; return it."""
@@ -136,15 +141,17 @@ class Watching:
 
         def holds():
             assert self.process.poll() in (None, 0), self.said()
-            report = self.read()
+            report = self._load()
             last[:] = [report]
             return report if report and condition(report) else None
 
         try:
-            return processes.wait_until(holds, what, seconds)
+            report = processes.wait_until(holds, what, seconds)
         except AssertionError as error:
             sites = (last[0] or {}).get("sites")
             raise AssertionError("%s\n%s\n%s" % (error, self.said(), json.dumps(sites)[:4000])) from error
+        leftopen.validate(report)
+        return report
 
     def follows(self, *wanted):
         """Wait until these processes are followed; return the report that says so."""
