@@ -313,6 +313,37 @@ def test_fifo_as_command(tmp_path):
 
 # Loss
 
+OPENS_AS_32_BIT = """
+static int call(int number, const char *first)
+{
+	int result;
+
+	__asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(first), "c"(0), "d"(0) : "memory");
+	return result;
+}
+
+void _start(void)
+{
+	for (int i = 0; i < 5; i++)
+		(void)call(5, "/dev/null"); /* open */
+	(void)call(1, (const char *)0); /* exit */
+}
+"""
+
+
+def test_calls_of_32_bit_programs_are_not_seen_and_that_is_said(tmp_path):
+    """The kernel does not trace them (ARCH_TRACE_IGNORE_COMPAT_SYSCALLS): the descriptors come from its tables."""
+    (tmp_path / "opens.c").write_text(OPENS_AS_32_BIT)
+    subprocess.run(["gcc", "-m32", "-nostdlib", "-static", "-fno-pie", "-no-pie", "-o", tmp_path / "opens",
+                    tmp_path / "opens.c"], check=True)
+    result = leftopen.run(str(tmp_path / "opens"), check_complete=False)
+    assert result.report["completeness"]["complete"] is False
+    assert "1 programs were 32-bit ones, whose calls the kernel does not trace" in result.report["completeness"]["why"]
+    groups = [group for group in result.report["groups"] if group["kind"] == "fd"]
+    assert sum(group["count"] for group in groups) == 5
+    assert {group["origin"] for group in groups} == {"unseen"}
+
+
 def test_overload_is_never_reported_as_clean():
     """A storm while leftopen does not get to read: what does not fit in the ring is lost, and said to be."""
     storm = "kill -STOP $PPID; %s 2 20000; status=$?; kill -CONT $PPID; exit $status" % (

@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import subprocess
 import sysconfig
 
@@ -221,3 +222,34 @@ def test_embedding_program_has_its_own_frames(embedded, function):
     stack = embedded.report["stacks"][groups[0]["stack"]]
     assert function in [frame["function"] for frame in stack["frames"]], stack
     assert {frame["language"] for frame in stack["frames"]} == {"native"}
+
+
+OPENS_FOR_A_WHILE = """
+import os, time
+
+def opens():
+    os.dup(0)
+
+for _ in range(40):
+    opens()
+    time.sleep(0.05)
+"""
+
+
+def test_several_processes_start_an_interpreter_that_was_not_seen_before(tmp_path):
+    """Each of them is known within two seconds, and not only the first one whose mapping was told of."""
+    copy = str(tmp_path / "interpreter")
+    shutil.copy(os.path.realpath(leftopen.PYTHON), copy)
+    (tmp_path / "opens.py").write_text(OPENS_FOR_A_WHILE)
+    script = "for i in 1 2 3 4 5; do PYTHONHOME=/usr %s %s & done; wait" % (copy, tmp_path / "opens.py")
+    result = leftopen.run("/bin/sh", "-c", script, options=["--samples", "0"])
+    last = {}
+    for group in result.report["groups"]:
+        for sample in group["samples"]:
+            if group["origin"] == "dup":
+                number, frames = last.get(group["pid"], (-1, None))
+                if sample["fd"] > number:
+                    last[group["pid"]] = (sample["fd"], result.report["stacks"][group["stack"]]["frames"])
+    assert len(last) == 5
+    for _, frames in last.values():
+        assert [frame["function"] for frame in frames if frame["language"] == "python"] == ["opens", "<module>"]
