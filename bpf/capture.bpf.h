@@ -74,6 +74,7 @@ static __always_inline void capture_keep_submission(u64 ring, u64 stack)
 
 	/* Without it the requests have no stack, and say so. */
 	(void)bpf_map_update_elem(&uring_submissions, &thread_id, &submission, BPF_ANY);
+	uring_submissions_kept = 1;
 }
 
 /* Sends the pending handle under a stack's id, and returns the scratch. */

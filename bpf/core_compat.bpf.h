@@ -146,6 +146,34 @@ static __always_inline struct task_struct *compat_request_task(struct io_kiocb *
 	return BPF_CORE_READ(request, tctx, task);
 }
 
+/* A ring's queue of requests: read at once where its members follow each other, as they do in all kernels so
+ * far.
+ */
+struct ring_queue {
+	u64 order; /* u32 *; 0: one after the other */
+	u64 entries;
+	u32 head;
+	u32 capacity;
+};
+
+static __always_inline void compat_ring_queue(struct io_ring_ctx *ring, struct ring_queue *ret_queue)
+{
+	u32 at = bpf_core_field_offset(struct io_ring_ctx, sq_array);
+
+	if (bpf_core_field_offset(struct io_ring_ctx, sq_sqes) == at + offsetof(struct ring_queue, entries) &&
+	    bpf_core_field_offset(struct io_ring_ctx, cached_sq_head) ==
+	            at + offsetof(struct ring_queue, head) &&
+	    bpf_core_field_offset(struct io_ring_ctx, sq_entries) ==
+	            at + offsetof(struct ring_queue, capacity)) {
+		bpf_probe_read_kernel(ret_queue, sizeof(*ret_queue), (void *)ring + at);
+		return;
+	}
+	ret_queue->order = (u64)BPF_CORE_READ(ring, sq_array);
+	ret_queue->entries = (u64)BPF_CORE_READ(ring, sq_sqes);
+	ret_queue->head = BPF_CORE_READ(ring, cached_sq_head);
+	ret_queue->capacity = BPF_CORE_READ(ring, sq_entries);
+}
+
 /* "[pidfd]" with its NUL, as a number: the compiler has no memcmp here. */
 #define ANONYMOUS_PIDFD 0x005d64666469705bULL
 

@@ -58,13 +58,15 @@ static long submission_step(u32 index, struct submission_walk *walk)
 static __always_inline bool submission_makes(struct io_ring_ctx *ring, u32 flags)
 {
 	struct submission_walk walk = {
-	        .entries = (u8 *)BPF_CORE_READ(ring, sq_sqes),
-	        .order = BPF_CORE_READ(ring, sq_array),
-	        .head = BPF_CORE_READ(ring, cached_sq_head),
-	        .mask = BPF_CORE_READ(ring, sq_entries) - 1,
 	        .shift = flags & IORING_SETUP_SQE128 ? SQE_SHIFT + 1 : SQE_SHIFT,
 	};
+	struct ring_queue queue = {};
 
+	compat_ring_queue(ring, &queue);
+	walk.entries = (u8 *)queue.entries;
+	walk.order = (u32 *)queue.order;
+	walk.head = queue.head;
+	walk.mask = queue.capacity - 1;
 	walk.count = BPF_CORE_READ(ring, rings, sq.tail) - walk.head;
 	/* The tail is the program's, and may be anything. */
 	if (walk.count > walk.mask + 1)
@@ -107,7 +109,7 @@ int enter_io_uring_enter(struct trace_event_raw_sys_enter *ctx)
 		return 0;
 	thread_id = bpf_get_current_task_btf()->pid;
 	uring_closes_settle();
-	before = bpf_map_lookup_elem(&uring_submissions, &thread_id);
+	before = uring_submissions_kept ? bpf_map_lookup_elem(&uring_submissions, &thread_id) : NULL;
 	if (before)
 		before->ring = 0;
 	ring = ring_of(ctx->args[0], ctx->args[3]);

@@ -23,6 +23,8 @@ extern __u32 own_process_id, holder_process_id; /* never followed by a survey */
 /* Bumped by the daemon after it wrote to python_hints. */
 extern __u32 python_hints_version;
 extern __u64 losses[LOSS_COUNT];
+/* 1: there has been one, so that it is worth looking for. */
+extern __u32 uring_submissions_kept;
 
 enum capture_program { CAPTURE_NATIVE = 0, CAPTURE_PYTHON, CAPTURE_COUNT };
 

@@ -13,9 +13,8 @@
 #include "table_holders.bpf.h"
 
 #define SIGNAL_GROUP_EXIT 4
-/* arch/x86/include/asm/thread_info.h: set for an image of 32-bit addresses before the tracepoint
- * (load_elf_binary). */
-#define TIF_ADDR32 29
+/* arch/x86/include/asm/segment.h: __USER32_CS, in which such a program begins. */
+#define USER32_CS 0x23
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *child)
@@ -141,7 +140,7 @@ int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, stru
 	process->made_after_mark = 0;
 	process->tables_apart = 0;
 	bpf_map_delete_elem(&python_hints, &event.header.process_id);
-	if (task->thread_info.flags & (1ULL << TIF_ADDR32))
+	if (((struct pt_regs *)bpf_task_pt_regs(task))->cs == USER32_CS)
 		count_loss(LOSS_COMPAT_CALLS);
 	note_executable(process, mm, &event.exe);
 	fill_header(&event.header, EVENT_PROCESS_EXECED, sizeof(event), process->start_ns);

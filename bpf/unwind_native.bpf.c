@@ -13,6 +13,7 @@ __u32 own_process_id = 0, holder_process_id = 0;
 __u32 python_hints_version = 0;
 __u64 losses[LOSS_COUNT] = {};
 __u64 always_zero = 0;
+__u32 uring_submissions_kept = 0;
 char LICENSE[] SEC("license") = "GPL";
 
 struct native_walk {

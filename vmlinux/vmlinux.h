@@ -47,6 +47,7 @@ struct pt_regs {
 	unsigned long di;
 	unsigned long orig_ax;
 	unsigned long ip;
+	u16 cs;
 	unsigned long sp;
 };
 
@@ -218,16 +219,10 @@ struct thread_struct {
 	unsigned long fsbase;
 };
 
-/* arch/x86/include/asm/thread_info.h */
-struct thread_info {
-	unsigned long flags;
-};
-
 /* include/linux/sched.h */
 struct io_uring_task;
 
 struct task_struct {
-	struct thread_info thread_info;
 	unsigned int flags;
 	struct mm_struct *mm;
 	u64 self_exec_id;

@@ -246,7 +246,7 @@ def test_several_processes_start_an_interpreter_that_was_not_seen_before(tmp_pat
     last = {}
     for group in result.report["groups"]:
         for sample in group["samples"]:
-            if group["origin"] == "dup":
+            if group["origin"] == "fcntl":
                 number, frames = last.get(group["pid"], (-1, None))
                 if sample["fd"] > number:
                     last[group["pid"]] = (sample["fd"], result.report["stacks"][group["stack"]]["frames"])
