@@ -100,10 +100,10 @@ check-unit: $(BUILD)/unit-tests
 
 SANITIZED := BUILD=$(BUILD)/sanitized CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
 
+# One test at a time: with several, Criterion's own runner loses 48 bytes.
 check-sanitizers:
 	+$(Q)$(MAKE) --no-print-directory $(SANITIZED) $(BUILD)/sanitized/unit-tests
 	$(say) TEST "unit, sanitizers"
-	# One at a time: with several, Criterion's own runner loses 48 bytes.
 	$(Q)$(BUILD)/sanitized/unit-tests -j1 --timeout 240
 
 check-kernel: all $(WORKLOADS)

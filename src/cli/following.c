@@ -17,8 +17,8 @@
 /* How long an event waits in a ring that is nearly empty. */
 #define CONSUME_INTERVAL_MS 20
 #define SURVEY_INTERVAL_NS  5000000000ULL
-/* Between two surveys that are to agree: calls that were on their way as the first one came by have ended. */
-#define SURVEY_AGAIN_NS 200000000ULL
+/* Between two surveys that are to agree: what is added was seen by two a second apart (model/reconcile.h). */
+#define SURVEY_AGAIN_NS 1100000000ULL
 /* A difference is made good by the second survey that sees it. */
 #define SURVEYS_TO_AGREE 2
 /* Where losses go on, at most a fifth of the time goes into surveys. */
@@ -108,14 +108,20 @@ int following_step(struct following *following, struct pollfd *polled, size_t co
 
 void following_settle(struct following *following)
 {
+	static const struct timespec again = {.tv_sec = SURVEY_AGAIN_NS / 1000000000,
+	                                      .tv_nsec = SURVEY_AGAIN_NS % 1000000000};
+
 	if (following->error)
 		return;
 	following->error = session_consume(following->session);
 	if (!following->error)
 		note_losses(following);
 	/* No more than these, as losses may go on. */
-	for (unsigned int i = 0; i < SURVEYS_TO_AGREE && following->owed && !following->error; i++)
+	for (unsigned int i = 0; i < SURVEYS_TO_AGREE && following->owed && !following->error; i++) {
+		if (i)
+			(void)nanosleep(&again, NULL);
 		following->error = survey(following);
+	}
 }
 
 void following_raise_descriptor_limit(void)

@@ -130,11 +130,11 @@ static void clear_suspect(struct fd_table *table, int fd)
 		suspect->cleared = true;
 }
 
-bool points_is_suspect(const struct fd_table *table, int fd, uint64_t file)
+const struct point_suspect *points_suspect(const struct fd_table *table, int fd, uint64_t file)
 {
 	const struct point_suspect *suspect = find_suspect(table, fd);
 
-	return suspect && !suspect->cleared && suspect->file == file;
+	return suspect && !suspect->cleared && suspect->file == file ? suspect : NULL;
 }
 
 int points_put(struct model *model, struct fd_table *table, int fd, struct handle *handle, bool inherited)

@@ -32,8 +32,9 @@ struct point_slot {
 /* What the last survey found under a number otherwise than it is here. */
 struct point_suspect {
 	int fd;
-	bool cleared;  /* an event of the number came since */
-	uint64_t file; /* 0: nothing */
+	bool cleared;     /* an event of the number came since */
+	uint64_t file;    /* 0: nothing */
+	uint64_t seen_ns; /* by the first of the surveys in a row that found this */
 };
 
 struct fd_table {
@@ -92,8 +93,12 @@ bool points_is_provisional(const struct point_slot *slot);
  */
 void points_withdraw(struct model *model, struct fd_table *table, int fd);
 
-/** @return whether the last survey found this under the number, and no event of the number came since */
-bool points_is_suspect(const struct fd_table *table, int fd, uint64_t file);
+/**
+ * @param file 0: nothing
+ * @return what the last survey found under the number, where it is this and no event of the number came
+ * since; else NULL
+ */
+const struct point_suspect *points_suspect(const struct fd_table *table, int fd, uint64_t file);
 
 /** Releases numbers from first to last, both included. */
 void points_release_range(struct model *model, struct fd_table *table, uint32_t first, uint32_t last);

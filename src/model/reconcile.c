@@ -11,6 +11,8 @@
 #include "model/kinds.h"
 #include "model/tables.h"
 
+/* Chosen by: on two CPUs with a load of 45, calls of munmap waited for the better part of a second. */
+#define ADDED_AFTER_NS 1000000000ULL
 /* A process that so many surveys in a row did not come by is gone. */
 #define SURVEYS_TO_BE_GONE 2
 /* include/linux/mm.h */
@@ -82,6 +84,7 @@ struct numbers_check {
 	struct model *model;
 	struct process *process;
 	struct fd_table *table;
+	uint64_t time_ns;
 	struct point_suspect *suspects; /* of this survey */
 	size_t count, capacity;
 };
@@ -92,16 +95,19 @@ static int check_number(struct numbers_check *check, const struct table_entry *e
 	struct fd_table *table = check->table;
 	const struct point_slot *slot = points_slot(table, entry->fd);
 	uint64_t known = slot && slot->handle ? slot->handle->file : 0;
+	const struct point_suspect *before = points_suspect(table, entry->fd, entry->file);
+	uint64_t seen_ns = before ? before->seen_ns : check->time_ns;
 	int error;
 
 	if (known == entry->file)
 		return 0;
-	if (!table->awaits_baseline && !points_is_suspect(table, entry->fd, entry->file)) {
+	if (!table->awaits_baseline &&
+	    (!before || (entry->file && check->time_ns < seen_ns + ADDED_AFTER_NS))) {
 		error = model_grow((void **)&check->suspects, &check->capacity, check->count + 1,
 		                   sizeof(check->suspects[0]));
 		if (!error)
-			check->suspects[check->count++] =
-			        (struct point_suspect){.fd = entry->fd, .file = entry->file};
+			check->suspects[check->count++] = (struct point_suspect){
+			        .fd = entry->fd, .file = entry->file, .seen_ns = seen_ns};
 		return error;
 	}
 	check->model->counters.drift += known != 0;
@@ -110,9 +116,9 @@ static int check_number(struct numbers_check *check, const struct table_entry *e
 	return entry->file ? put_found(check->model, table, check->process, entry) : 0;
 }
 
-int reconcile_numbers(struct model *model, struct process *process, struct fd_table *table)
+int reconcile_numbers(struct model *model, struct process *process, struct fd_table *table, uint64_t time_ns)
 {
-	struct numbers_check check = {.model = model, .process = process, .table = table};
+	struct numbers_check check = {.model = model, .process = process, .table = table, .time_ns = time_ns};
 	const struct table_entry *numbers = table->numbers;
 	size_t next = 0, count = table->number_count;
 	int error = 0;
@@ -158,6 +164,7 @@ struct ranges_check {
 	struct model *model;
 	struct process *process;
 	struct address_space *space;
+	uint64_t time_ns;
 	struct range_suspect *suspects; /* of this survey, in order of address */
 	size_t count, capacity;
 };
@@ -198,11 +205,12 @@ static int differ(struct ranges_check *check, struct range_suspect found)
 
 	if (found.start >= found.end)
 		return 0;
+	found.seen_ns = agreed ? before->seen_ns : check->time_ns;
 	if (agreed && found.phantom) {
 		check->model->counters.drift++;
 		return ranges_release(check->model, space, found.start, found.end);
 	}
-	if (agreed || space->awaits_baseline)
+	if (space->awaits_baseline || (agreed && check->time_ns >= found.seen_ns + ADDED_AFTER_NS))
 		return map_found(check, &found);
 	error = model_grow((void **)&check->suspects, &check->capacity, check->count + 1,
 	                   sizeof(check->suspects[0]));
@@ -302,7 +310,7 @@ static int collect_ranges(struct address_space *space, const struct event_space_
 
 int reconcile_ranges(struct model *model, struct process *process, const struct event_space_ranges *event)
 {
-	struct ranges_check check = {.model = model, .process = process};
+	struct ranges_check check = {.model = model, .process = process, .time_ns = event->header.time_ns};
 	int error = process_space(model, process, event->space, &check.space);
 
 	if (!error)

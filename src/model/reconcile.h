@@ -1,7 +1,8 @@
 /*
  * The model held against the kernel's own tables, as a survey read them. A survey runs beside the calls that
  * it reads about: so a difference counts when two surveys in a row saw it and no event came for it in
- * between.
+ * between. What is there and was told to be released may only be on its way out: a call tells before it
+ * does it, and can be kept waiting. So what is added was seen by surveys a second apart.
  */
 #ifndef LEFTOPEN_MODEL_RECONCILE_H
 #define LEFTOPEN_MODEL_RECONCILE_H
@@ -16,8 +17,12 @@
  */
 int reconcile_found(struct model *model, const struct event_process_found *event);
 
-/** Holds a table against its own numbers (table->numbers). @return 0, or -ENOMEM */
-int reconcile_numbers(struct model *model, struct process *process, struct fd_table *table);
+/**
+ * Holds a table against its own numbers (table->numbers).
+ * @param time_ns when they were read, CLOCK_BOOTTIME
+ * @return 0, or -ENOMEM
+ */
+int reconcile_numbers(struct model *model, struct process *process, struct fd_table *table, uint64_t time_ns);
 
 /**
  * Where events of a table's numbers were lost, the handles that such a number may have held before are of

@@ -333,7 +333,7 @@ int tables_numbers(struct model *model, struct process *process, const struct ev
 	if (table->numbers_begun)
 		reconcile_lost_numbers(model, table, event->lost_fds, event->lost_ns);
 	if (table->numbers_begun && event->cause == TABLE_SURVEYED)
-		error = reconcile_numbers(model, process, table);
+		error = reconcile_numbers(model, process, table, event->header.time_ns);
 	else if (table->numbers_begun && (event->cause != TABLE_EXITED || table->holders == 1))
 		error = apply_numbers(model, process, table, event);
 	free(table->numbers);

@@ -21,6 +21,12 @@ TestSuite(reconcile, .init = setup, .fini = teardown);
 		3, 2, S_IFCHR             \
 	}
 
+/* Surveys come so long after each other. */
+static uint64_t survey_distance_ns = 1100000000;
+
+static void survey_ranges(const struct actor *actor, const uint64_t (*pages)[3], size_t count,
+                          uint64_t lost_ns);
+
 /* What a survey sends of a table, with what was lost of its events. */
 static void survey_losing(const struct actor *actor, const struct table_entry *entries, size_t count,
                           uint64_t lost_fds, uint64_t lost_ns)
@@ -35,6 +41,7 @@ static void survey_losing(const struct actor *actor, const struct table_entry *e
 	event.lost_ns = lost_ns;
 	event.count = (uint32_t)count;
 	memcpy(event.entries, entries, count * sizeof(*entries));
+	world.now_ns += survey_distance_ns;
 	events_send(&world, actor, EVENT_TABLE_NUMBERS, &event.header,
 	            offsetof(struct event_table_numbers, entries) + count * sizeof(*entries));
 }
@@ -111,6 +118,31 @@ Test(reconcile, an_event_between_two_surveys_clears_the_number)
 	SURVEY(&command, STANDARD, {31, 3, S_IFREG}, {51, 5, S_IFREG});
 	cr_assert_eq(drift(), 0);
 	cr_assert_eq(reconciled(), 0);
+}
+
+/* Told before it is done: a number or addresses that the kernel has still got. What the kernel has not is
+ * gone. */
+Test(reconcile, a_release_that_is_kept_waiting)
+{
+	survey_distance_ns = 150000000;
+	events_open(&world, &command, 3, 30);
+	events_open(&world, &command, 4, 40);
+	events_map(&world, &command, 100, 10, MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	events_unmap(&world, &command, 100, 10);
+	events_close(&world, &command, 3);
+	for (int i = 0; i < 3; i++) {
+		const uint64_t list[][3] = {{100, 110, 0}};
+
+		SURVEY(&command, STANDARD, {30, 3, S_IFREG});
+		survey_ranges(&command, list, 1, 0);
+		cr_assert_eq(world_file(&world, &command, 3), 0, "%d", i);
+		cr_assert_eq(ranges_count(process_find(world.model, 100)->space), 0, "%d", i);
+	}
+	cr_assert_eq(world_file(&world, &command, 4), 0);
+	SURVEY(&command, STANDARD);
+	for (int i = 0; i < 9; i++)
+		SURVEY(&command, STANDARD, {30, 3, S_IFREG});
+	cr_assert_eq(world_file(&world, &command, 3), 30, "it was not on its way");
 }
 
 /* Two that saw different things agree on nothing. */
@@ -225,6 +257,7 @@ static void survey_ranges(const struct actor *actor, const uint64_t (*pages)[3],
 		event.entries[i].end = pages[i][1] * PAGE;
 		event.entries[i].role = (uint16_t)pages[i][2];
 	}
+	world.now_ns += survey_distance_ns;
 	events_send(&world, actor, EVENT_SPACE_RANGES, &event.header,
 	            offsetof(struct event_space_ranges, entries) + count * sizeof(event.entries[0]));
 }
