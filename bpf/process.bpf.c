@@ -185,8 +185,12 @@ int BPF_PROG(process_exited, struct task_struct *task)
 			thread_exited(process, files, signal->flags & SIGNAL_GROUP_EXIT);
 		return 0;
 	}
-	if (__sync_val_compare_and_swap(&process->exited, 0, 1))
+	if (__sync_val_compare_and_swap(&process->exited, 0, 1)) {
+		/* The other one tells of its own table. */
+		if (process->tables_apart && files)
+			thread_exited(process, files, true);
 		return 0;
+	}
 	if (!process->marked)
 		mark_take(process, SHUTDOWN_LAST_THREAD);
 	else if (process->made_after_mark || process->tables_apart)
