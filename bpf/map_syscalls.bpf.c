@@ -264,6 +264,18 @@ static __always_inline int mapped_whole(void *ctx, u64 address, enum handle_orig
 	return 0;
 }
 
+/* A segment is as long as its file, in however many pieces it is mapped by now (ipc/shm.c, ksys_shmdt). */
+static __always_inline u64 attached_length(struct capture_scratch *scratch, u64 address)
+{
+	struct mapped_at at = {};
+	struct file *file;
+
+	if (vma_find(scratch, address, &at) || at.start != address)
+		return 0;
+	file = at.file;
+	return file ? whole_pages(BPF_CORE_READ(file, f_inode, i_size)) : at.end - at.start;
+}
+
 static __always_inline int released_whole(u16 type, u64 address)
 {
 	struct followed_process *process = followed_current();
@@ -272,7 +284,7 @@ static __always_inline int released_whole(u16 type, u64 address)
 
 	if (!scratch)
 		return 0;
-	length_bytes = mapped_length(scratch, address);
+	length_bytes = attached_length(scratch, address);
 	capture_scratch_return(scratch);
 	if (length_bytes)
 		send_range(process, type, address, length_bytes);

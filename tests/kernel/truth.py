@@ -95,13 +95,17 @@ def union(ranges):
 
 def subtract(ranges, holes):
     """Return what of the ranges lies in none of the holes."""
-    left = union(ranges)
-    for hole_start, hole_end in union(holes):
-        pieces = []
-        for start, end in left:
-            pieces += [(start, min(end, hole_start)), (max(start, hole_end), end)]
-        left = [(start, end) for start, end in pieces if start < end]
-    return left
+    left, holes, first = [], union(holes), 0
+    for start, end in union(ranges):
+        while first < len(holes) and holes[first][1] <= start:
+            first += 1
+        at = first
+        while at < len(holes) and holes[at][0] < end:
+            left.append((start, holes[at][0]))
+            start = holes[at][1]
+            at += 1
+        left.append((start, end))
+    return [(start, end) for start, end in left if start < end]
 
 
 def size(ranges):

@@ -389,13 +389,14 @@ static void segment(void)
 	made("segment_made", attach_segment(3), 3, "shm", 0);
 }
 
+/* In three pieces. */
 static void segment_detached(void)
 {
 	char *address = attach_segment(4), *kept = map(2);
 
 	MUST(shmdt(kept) < 0 && errno == EINVAL);
 	MUST(shmdt(address + PAGE) < 0 && errno == EINVAL);
-	MUST(!shmdt(address));
+	MUST(!mprotect(address + PAGE, PAGE, PROT_READ) && !shmdt(address));
 }
 
 static void aio_ring(void)
@@ -419,8 +420,7 @@ static void huge_pages(void)
 
 static void heap(void)
 {
-	MUST(sbrk(20 * PAGE + 5) != (void *)-1);
-	MUST(sbrk(3 * PAGE) != (void *)-1);
+	MUST(sbrk(20 * PAGE + 5) != (void *)-1 && sbrk(3 * PAGE) != (void *)-1);
 	MUST(sbrk(-7 * (intptr_t)PAGE) != (void *)-1);
 	MUST(sbrk(1L << 46) == (void *)-1);
 }
