@@ -106,11 +106,22 @@ int following_step(struct following *following, struct pollfd *polled, size_t co
 	return 0;
 }
 
+/* Until the next survey can agree with the last one. */
+static void wait_for_agreement(const struct following *following)
+{
+	uint64_t now = now_ns();
+	uint64_t left = following->survey_due_ns > now ? following->survey_due_ns - now : 0;
+	struct timespec wait;
+
+	if (left > SURVEY_AGAIN_NS)
+		left = SURVEY_AGAIN_NS;
+	wait.tv_sec = (time_t)(left / 1000000000ULL);
+	wait.tv_nsec = (long)(left % 1000000000ULL);
+	(void)nanosleep(&wait, NULL);
+}
+
 void following_settle(struct following *following)
 {
-	static const struct timespec again = {.tv_sec = SURVEY_AGAIN_NS / 1000000000,
-	                                      .tv_nsec = SURVEY_AGAIN_NS % 1000000000};
-
 	if (following->error)
 		return;
 	following->error = session_consume(following->session);
@@ -118,8 +129,8 @@ void following_settle(struct following *following)
 		note_losses(following);
 	/* No more than these, as losses may go on. */
 	for (unsigned int i = 0; i < SURVEYS_TO_AGREE && following->owed && !following->error; i++) {
-		if (i)
-			(void)nanosleep(&again, NULL);
+		if (following->owed < SURVEYS_TO_AGREE)
+			wait_for_agreement(following);
 		following->error = survey(following);
 	}
 }
