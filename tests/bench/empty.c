@@ -53,6 +53,24 @@ static struct bpf_program *find_section(struct bpf_object *object, const char *s
 	return NULL;
 }
 
+/* Where the product attaches programs that several calls share, which no section tells of (src/load/calls.c).
+ */
+static const char *const shared_events[] = {
+#define FD_CALL(call, origin, gives) "sys_exit_" #call,
+#include "fd_calls.def"
+        "sys_exit_shmat",       "sys_exit_io_setup", "sys_exit_map_shadow_stack", "sys_enter_shmdt",
+        "sys_enter_io_destroy", "sys_exit_shmdt",    "sys_exit_io_destroy",
+};
+
+static int attach_shared(struct bpf_object *empty, int tracefs_fd)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < sizeof(shared_events) / sizeof(shared_events[0]) && !error; i++)
+		error = attach_syscall(find_section(empty, "tracepoint"), tracefs_fd, shared_events[i]);
+	return error;
+}
+
 /* @return 0, or -errno; -ENOTSUP: the product has a program of a kind that is not here */
 static int attach_as(const char *section, struct bpf_object *empty, int tracefs_fd)
 {
@@ -61,7 +79,8 @@ static int attach_as(const char *section, struct bpf_object *empty, int tracefs_
 	if (!strncmp(section, syscalls, sizeof(syscalls) - 1))
 		return attach_syscall(find_section(empty, "tracepoint"), tracefs_fd,
 		                      section + sizeof(syscalls) - 1);
-	if (strncmp(section, "tp_btf/", 7))
+	/* Nothing that is measured uses io_uring. */
+	if (strncmp(section, "tp_btf/", 7) || !strncmp(section, "tp_btf/io_uring", 15))
 		return 0;
 	program = find_section(empty, section);
 	if (!program)
@@ -91,6 +110,8 @@ static int attach_all(const char *product_path, const char *empty_path)
 			break;
 		}
 	}
+	if (!error)
+		error = attach_shared(empty, tracefs_fd);
 	bpf_object__close(product);
 	(void)close(tracefs_fd);
 	return error;
