@@ -87,7 +87,9 @@ $(BUILD)/workloads/%: tests/kernel/workloads/%.c
 
 .PHONY: check check-rules check-unit check-sanitizers check-kernel
 check: packages
-	+@for part in rules unit sanitizers kernel; do $(MAKE) --no-print-directory -j$(shell nproc) check-$$part || exit; done
+	+@$(MAKE) --no-print-directory -j$(shell nproc) all $(BUILD)/unit-tests $(WORKLOADS)
+	+@$(MAKE) --no-print-directory -j$(shell nproc) $(SANITIZED) $(BUILD)/sanitized/unit-tests
+	+@for part in rules unit sanitizers kernel; do $(MAKE) --no-print-directory check-$$part || exit; done
 
 check-rules: all
 	$(say) CHECK rules
