@@ -236,13 +236,16 @@ int exit_mremap(struct trace_event_raw_sys_exit *ctx)
 	return 0;
 }
 
-/* Where the kernel chose the length. @return 0: nothing is mapped there any more */
-static __always_inline u64 mapped_length(struct capture_scratch *scratch, u64 address)
+/* Where the kernel chose the length.
+ * @param ret_file what is mapped there, NULL: no file
+ * @return 0: nothing is mapped there any more */
+static __always_inline u64 mapped_length(struct capture_scratch *scratch, u64 address, struct file **ret_file)
 {
 	struct mapped_at at = {};
 
 	if (vma_find(scratch, address, &at) || at.start != address)
 		return 0;
+	*ret_file = at.file;
 	return at.end - at.start;
 }
 
@@ -250,11 +253,12 @@ static __always_inline int mapped_whole(void *ctx, u64 address, enum handle_orig
 {
 	struct followed_process *process = followed_current();
 	struct capture_scratch *scratch = process ? capture_scratch_take() : NULL;
+	struct file *file = NULL;
 	u64 length_bytes;
 
 	if (!scratch)
 		return 0;
-	length_bytes = mapped_length(scratch, address);
+	length_bytes = mapped_length(scratch, address, &file);
 	if (!length_bytes) {
 		capture_scratch_return(scratch);
 		return 0;
@@ -264,28 +268,21 @@ static __always_inline int mapped_whole(void *ctx, u64 address, enum handle_orig
 	return 0;
 }
 
-/* A segment is as long as its file, in however many pieces it is mapped by now (ipc/shm.c, ksys_shmdt). */
-static __always_inline u64 attached_length(struct capture_scratch *scratch, u64 address)
-{
-	struct mapped_at at = {};
-	struct file *file;
-
-	if (vma_find(scratch, address, &at) || at.start != address)
-		return 0;
-	file = at.file;
-	return file ? whole_pages(BPF_CORE_READ(file, f_inode, i_size)) : at.end - at.start;
-}
-
 static __always_inline int released_whole(u16 type, u64 address)
 {
 	struct followed_process *process = followed_current();
 	struct capture_scratch *scratch = process ? capture_scratch_take() : NULL;
+	struct file *file = NULL;
 	u64 length_bytes;
 
 	if (!scratch)
 		return 0;
-	length_bytes = attached_length(scratch, address);
+	length_bytes = mapped_length(scratch, address, &file);
 	capture_scratch_return(scratch);
+	/* A segment is as long as its file, in however many pieces it is mapped by now (ipc/shm.c,
+	 * ksys_shmdt). */
+	if (length_bytes && file)
+		length_bytes = whole_pages(BPF_CORE_READ(file, f_inode, i_size));
 	if (length_bytes)
 		send_range(process, type, address, length_bytes);
 	return 0;

@@ -44,15 +44,10 @@ static const struct feature_tracepoint followed_calls[] = {
         {.name = "sys_enter_unshare"},
         {.name = "sys_exit_unshare"},
         {.name = "sys_exit_brk"},
-        {.name = "sys_exit_shmat"},
-        {.name = "sys_enter_shmdt"},
-        {.name = "sys_exit_shmdt"},
-        {.name = "sys_exit_io_setup"},
-        {.name = "sys_enter_io_destroy"},
-        {.name = "sys_exit_io_destroy"},
-        {.name = "sys_exit_map_shadow_stack"},
 #define FD_CALL(call, origin, gives) {.name = "sys_exit_" #call},
 #include "fd_calls.def"
+#define MAP_CALL(event, program) {.name = #event},
+#include "map_calls.def"
 };
 
 #define FOLLOWED_CALL_COUNT (sizeof(followed_calls) / sizeof(followed_calls[0]))

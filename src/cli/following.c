@@ -4,10 +4,13 @@
 #include "cli/following.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "cli/launch.h"
 #include "cli/message.h"
 #include "cli/session.h"
@@ -24,14 +27,6 @@
 /* Where losses go on, at most a fifth of the time goes into surveys. */
 #define SURVEY_SHARE 4
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
-}
-
 void following_begin(struct following *following, struct session *session, bool surveys_always)
 {
 	*following = (struct following){
@@ -40,7 +35,7 @@ void following_begin(struct following *following, struct session *session, bool 
 	        .losses = session_losses(session),
 	        /* What the first survey took for there, while it was being closed. */
 	        .owed = surveys_always ? SURVEYS_TO_AGREE : 0,
-	        .survey_due_ns = surveys_always ? now_ns() + SURVEY_AGAIN_NS : UINT64_MAX,
+	        .survey_due_ns = surveys_always ? clock_ns(CLOCK_MONOTONIC) + SURVEY_AGAIN_NS : UINT64_MAX,
 	};
 }
 
@@ -59,10 +54,10 @@ static void note_losses(struct following *following)
 
 static int survey(struct following *following)
 {
-	uint64_t begun = now_ns(), ended, pause;
+	uint64_t begun = clock_ns(CLOCK_MONOTONIC), ended, pause;
 	int error = session_survey(following->session);
 
-	ended = now_ns();
+	ended = clock_ns(CLOCK_MONOTONIC);
 	if (following->owed)
 		following->owed--;
 	note_losses(following);
@@ -101,7 +96,7 @@ int following_step(struct following *following, struct pollfd *polled, size_t co
 	if (following->error)
 		return 0;
 	note_losses(following);
-	if (now_ns() >= following->survey_due_ns)
+	if (clock_ns(CLOCK_MONOTONIC) >= following->survey_due_ns)
 		following->error = survey(following);
 	return 0;
 }
@@ -109,7 +104,7 @@ int following_step(struct following *following, struct pollfd *polled, size_t co
 /* Until the next survey can agree with the last one. */
 static void wait_for_agreement(const struct following *following)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	uint64_t left = following->survey_due_ns > now ? following->survey_due_ns - now : 0;
 	struct timespec wait;
 
@@ -133,6 +128,29 @@ void following_settle(struct following *following)
 			wait_for_agreement(following);
 		following->error = survey(following);
 	}
+}
+
+int following_take_signals(const int *handled, size_t handled_count, const int *ignored, size_t ignored_count,
+                           int *ret_signal_fd)
+{
+	sigset_t mask;
+	int fd;
+
+	(void)sigemptyset(&mask);
+	for (size_t i = 0; i < handled_count; i++)
+		(void)sigaddset(&mask, handled[i]);
+	for (size_t i = 0; i < ignored_count; i++)
+		(void)signal(ignored[i], SIG_IGN);
+	/* Where the caller ignores it, the kernel would reap children, and their status with them (wait(2)).
+	 */
+	(void)signal(SIGCHLD, SIG_DFL);
+	if (sigprocmask(SIG_BLOCK, &mask, NULL))
+		return -errno;
+	fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	*ret_signal_fd = fd;
+	return 0;
 }
 
 void following_raise_descriptor_limit(void)

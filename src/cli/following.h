@@ -45,6 +45,16 @@ int following_step(struct following *following, struct pollfd *polled, size_t co
 /** Before a last look: makes good at once what differs from the kernel's tables where events were lost. */
 void following_settle(struct following *following);
 
+/**
+ * Takes signals over, for the whole process.
+ * @param handled are blocked, and come as a signalfd(2)
+ * @param ignored do nothing
+ * @param ret_signal_fd of the caller's, not blocking; unchanged on failure
+ * @return 0, or -errno of sigprocmask(2) or signalfd(2)
+ */
+int following_take_signals(const int *handled, size_t handled_count, const int *ignored, size_t ignored_count,
+                           int *ret_signal_fd);
+
 /** Lets leftopen keep as many files open as it may: those that are mapped are kept for naming. */
 void following_raise_descriptor_limit(void);
 

@@ -4,7 +4,8 @@
 #include "cli/progress.h"
 
 #include <stdio.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 #define QUIET_NS 1000000000ULL
 /* A line for each stack would take longer than naming it. */
@@ -13,11 +14,8 @@
 void progress_show_naming(void *context, size_t done, size_t total)
 {
 	struct progress *progress = context;
-	struct timespec now;
-	uint64_t now_ns;
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	now_ns = (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
 	if (!done)
 		*progress = (struct progress){.started_ns = now_ns};
 	if (!progress->shown && now_ns - progress->started_ns < QUIET_NS)

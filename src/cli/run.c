@@ -48,20 +48,10 @@ static int take_signals(struct run *run)
 {
 	static const int handled[] = {SIGTERM, SIGHUP, SIGUSR1};
 	static const int ignored[] = {SIGINT, SIGQUIT, SIGPIPE, SIGXFSZ};
-	sigset_t mask;
 
 	launch_signals_save(&run->signals);
-	(void)sigemptyset(&mask);
-	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
-		(void)sigaddset(&mask, handled[i]);
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		(void)signal(ignored[i], SIG_IGN);
-	/* Where the caller ignores it, the kernel would reap CMD, and its status with it (wait(2)). */
-	(void)signal(SIGCHLD, SIG_DFL);
-	if (sigprocmask(SIG_BLOCK, &mask, NULL))
-		return -errno;
-	run->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-	return run->signal_fd < 0 ? -errno : 0;
+	return following_take_signals(handled, sizeof(handled) / sizeof(handled[0]), ignored,
+	                              sizeof(ignored) / sizeof(ignored[0]), &run->signal_fd);
 }
 
 /* @param is_found whether the command is there, so that it is the kernel that refuses it */

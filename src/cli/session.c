@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "cli/cgroup.h"
 #include "consume/decode.h"
@@ -50,14 +51,6 @@ struct session {
 	uint64_t not_kept; /* files and code objects beyond what is kept, and events that are not valid */
 	char working_directory[PATH_MAX];
 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	(void)clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
-}
 
 /* Where a process mapped or ran a runtime that was not known then: tell the programs where it is. */
 static int hint_runtime(struct session *session, const struct event_file *event,

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "cli/following.h"
 #include "cli/launch.h"
@@ -43,32 +44,14 @@ struct watch {
 	bool group_is_gone; /* was said of the cgroup */
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
-}
-
 /* SIGPIPE and SIGXFSZ (ulimit -f) would end it without its last words. */
 static int take_signals(struct watch *watch)
 {
 	static const int handled[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1};
 	static const int ignored[] = {SIGPIPE, SIGXFSZ};
-	sigset_t mask;
 
-	(void)sigemptyset(&mask);
-	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
-		(void)sigaddset(&mask, handled[i]);
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		(void)signal(ignored[i], SIG_IGN);
-	/* Children are waited for, also where the caller ignores them (wait(2)). */
-	(void)signal(SIGCHLD, SIG_DFL);
-	if (sigprocmask(SIG_BLOCK, &mask, NULL))
-		return -errno;
-	watch->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-	return watch->signal_fd < 0 ? -errno : 0;
+	return following_take_signals(handled, sizeof(handled) / sizeof(handled[0]), ignored,
+	                              sizeof(ignored) / sizeof(ignored[0]), &watch->signal_fd);
 }
 
 static void say_none(const struct selection *selection)
@@ -246,7 +229,7 @@ static bool take_signal(struct watch *watch)
 
 static int milliseconds_left(uint64_t until_ns)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 	return until_ns > now ? (int)((until_ns - now + 999999) / 1000000 % INT32_MAX) : 0;
 }
@@ -259,9 +242,9 @@ static int follow_until_due(struct watch *watch)
 	int error;
 
 	/* Where a table took longer than the interval, those between are left out, and not the events. */
-	while (watch->next_ns <= now_ns())
+	while (watch->next_ns <= clock_ns(CLOCK_MONOTONIC))
 		watch->next_ns += watch->options.interval_ns;
-	while (now_ns() < watch->next_ns) {
+	while (clock_ns(CLOCK_MONOTONIC) < watch->next_ns) {
 		error = following_step(&watch->following, polled, COUNT, milliseconds_left(watch->next_ns));
 		if (error) {
 			message_error("events cannot be waited for: %s", strerror(-error));
@@ -285,7 +268,7 @@ static int follow(struct watch *watch)
 	const struct options *options = &watch->options;
 	int status = 0, first = 0;
 
-	watch->next_ns = now_ns() + options->interval_ns;
+	watch->next_ns = clock_ns(CLOCK_MONOTONIC) + options->interval_ns;
 	while (!watch->ended) {
 		status = follow_until_due(watch);
 		if (status)

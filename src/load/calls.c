@@ -39,23 +39,14 @@ static const struct {
 
 #define FD_CALL_COUNT (sizeof(fd_calls) / sizeof(fd_calls[0]))
 
-/* Mappings whose length the kernel chose. */
-static const char *const map_makers[] = {"sys_exit_shmat", "sys_exit_io_setup", "sys_exit_map_shadow_stack"};
-static const char *const map_releasers[] = {"sys_enter_shmdt", "sys_enter_io_destroy"};
-static const char *const map_release_ends[] = {"sys_exit_shmdt", "sys_exit_io_destroy"};
-
 struct bpf_program *calls_find(const struct leftopen_bpf *skeleton, size_t index, const char **ret_event)
 {
 	const struct {
-		const char *const *events;
-		size_t count;
+		const char *event;
 		struct bpf_program *program;
-	} lists[] = {
-	        {map_makers, sizeof(map_makers) / sizeof(map_makers[0]), skeleton->progs.map_whole},
-	        {map_releasers, sizeof(map_releasers) / sizeof(map_releasers[0]),
-	         skeleton->progs.unmap_whole},
-	        {map_release_ends, sizeof(map_release_ends) / sizeof(map_release_ends[0]),
-	         skeleton->progs.unmap_whole_failed},
+	} map_calls[] = {
+#define MAP_CALL(event, program) {#event, skeleton->progs.program},
+#include "map_calls.def"
 	};
 
 	if (index < FD_CALL_COUNT) {
@@ -63,12 +54,8 @@ struct bpf_program *calls_find(const struct leftopen_bpf *skeleton, size_t index
 		return fd_program(skeleton, fd_calls[index].gives);
 	}
 	index -= FD_CALL_COUNT;
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		if (index < lists[i].count) {
-			*ret_event = lists[i].events[index];
-			return lists[i].program;
-		}
-		index -= lists[i].count;
-	}
-	return NULL;
+	if (index >= sizeof(map_calls) / sizeof(map_calls[0]))
+		return NULL;
+	*ret_event = map_calls[index].event;
+	return map_calls[index].program;
 }

@@ -306,8 +306,7 @@ static int name_stack(struct builder *builder, const struct model_stack *from, s
 		if (from->frames[i].kind == FRAME_PYTHON)
 			error = namer->python(namer->context, builder->arena, &from->frames[i], &python);
 		else
-			/* The innermost one's, too, is the address after its system call. */
-			error = namer->native(namer->context, builder->arena, &from->frames[i], true, &named,
+			error = namer->native(namer->context, builder->arena, &from->frames[i], &named,
 			                      &named_count);
 		if (!error)
 			error = model_grow((void **)&frames, &capacity, count + named_count,

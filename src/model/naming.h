@@ -16,12 +16,12 @@ struct namer {
 	void *context;
 
 	/**
-	 * Names a native frame: inlined functions first. All strings are the arena's, none is NULL.
-	 * @param is_return_address the call before it is meant
+	 * Names a native frame by the call before its address, which every frame's is behind, the innermost
+	 * one's behind its system call: inlined functions first. All strings are the arena's, none is NULL.
 	 * @return 0, at least one frame; -ENOMEM
 	 */
 	int (*native)(void *context, struct arena *arena, const struct stack_frame *frame,
-	              bool is_return_address, struct snapshot_frame **ret_frames, size_t *ret_count);
+	              struct snapshot_frame **ret_frames, size_t *ret_count);
 
 	/** Names a frame of CPython's. @return 0, or -ENOMEM */
 	int (*python)(void *context, struct arena *arena, const struct stack_frame *frame,

@@ -32,7 +32,6 @@ struct known_object {
 struct known_place {
 	struct file_key file;
 	uint64_t position;
-	uint64_t is_return_address;
 };
 
 struct known_name {
@@ -142,12 +141,11 @@ static int unnamed(struct arena *arena, const char *path, const struct stack_fra
 
 /* @return 0: ret_known is the client's; it has no names where the file cannot be read; -ENOMEM */
 static int find_names(struct symbols *symbols, const struct stack_frame *frame, const char *path,
-                      bool is_return_address, const struct known_name **ret_known)
+                      const struct known_name **ret_known)
 {
 	struct known_place place = {
 	        .file = frame->file,
 	        .position = frame->position,
-	        .is_return_address = is_return_address,
 	};
 	struct native_object *object;
 	struct known_name *known;
@@ -165,8 +163,7 @@ static int find_names(struct symbols *symbols, const struct stack_frame *frame, 
 		return -ENOMEM;
 	known->place = place;
 	object = find_object(symbols, &frame->file, path);
-	error = object ? native_object_name(object, frame->position, is_return_address, &known->names,
-	                                    &known->count)
+	error = object ? native_object_name(object, frame->position, true, &known->names, &known->count)
 	               : -ENOENT;
 	if (error == -ENOMEM) {
 		free(known);
@@ -178,7 +175,7 @@ static int find_names(struct symbols *symbols, const struct stack_frame *frame, 
 }
 
 static int name_native(void *context, struct arena *arena, const struct stack_frame *frame,
-                       bool is_return_address, struct snapshot_frame **ret_frames, size_t *ret_count)
+                       struct snapshot_frame **ret_frames, size_t *ret_count)
 {
 	struct symbols *symbols = context;
 	const char *path = frame->file.inode ? mapped_files_path(symbols->files, &frame->file) : NULL;
@@ -189,7 +186,7 @@ static int name_native(void *context, struct arena *arena, const struct stack_fr
 	int error = module ? 0 : -ENOMEM;
 
 	if (!error && path)
-		error = find_names(symbols, frame, path, is_return_address, &known);
+		error = find_names(symbols, frame, path, &known);
 	if (error)
 		return error;
 	if (!known || !known->count)

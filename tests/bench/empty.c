@@ -58,8 +58,8 @@ static struct bpf_program *find_section(struct bpf_object *object, const char *s
 static const char *const shared_events[] = {
 #define FD_CALL(call, origin, gives) "sys_exit_" #call,
 #include "fd_calls.def"
-        "sys_exit_shmat",       "sys_exit_io_setup", "sys_exit_map_shadow_stack", "sys_enter_shmdt",
-        "sys_enter_io_destroy", "sys_exit_shmdt",    "sys_exit_io_destroy",
+#define MAP_CALL(event, program) #event,
+#include "map_calls.def"
 };
 
 static int attach_shared(struct bpf_object *empty, int tracefs_fd)

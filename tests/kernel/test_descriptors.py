@@ -3,7 +3,6 @@
 import pytest
 
 import descriptors_case as case_of
-import leftopen
 import truth
 from descriptors_case import MAKERS
 
@@ -31,10 +30,7 @@ RELEASES = {
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("descriptors")
-    result = leftopen.run(leftopen.workload("descriptors"), str(folder), options=["--samples", "0"])
-    assert result.status == 0, result.stderr
-    return folder, truth.Truth(result.stdout), result.report
+    return truth.follow("descriptors", tmp_path_factory.mktemp("descriptors"))
 
 
 @pytest.mark.parametrize("maker", MAKERS)

@@ -3,7 +3,6 @@
 import pytest
 
 import descriptors_case as case_of
-import leftopen
 import truth
 from descriptors_case import RARE_MAKERS as MAKERS
 
@@ -61,18 +60,12 @@ def makers_told(told):
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("descriptors")
-    result = leftopen.run(leftopen.workload("descriptors_rare"), str(folder), options=["--samples", "0"])
-    assert result.status == 0, result.stderr
-    return folder, truth.Truth(result.stdout), result.report
+    return truth.follow("descriptors_rare", tmp_path_factory.mktemp("descriptors"))
 
 
 @pytest.fixture(scope="module")
 def none(tmp_path_factory):
-    result = leftopen.run(leftopen.workload("descriptors_none"), str(tmp_path_factory.mktemp("none")),
-                          options=["--samples", "0"])
-    assert result.status == 0, result.stderr
-    return truth.Truth(result.stdout), result.report
+    return truth.follow("descriptors_none", tmp_path_factory.mktemp("none"))[1:]
 
 
 @pytest.mark.parametrize("maker", MAKERS)

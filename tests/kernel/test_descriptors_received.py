@@ -6,7 +6,6 @@ import socket
 import pytest
 
 import descriptors_case as case_of
-import leftopen
 import truth
 from descriptors_case import RECEIVED_MAKERS as MAKERS
 
@@ -30,10 +29,7 @@ SO_PASSPIDFD = 76  # include/uapi/asm-generic/socket.h
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("received")
-    result = leftopen.run(leftopen.workload("received"), str(folder), options=["--samples", "0"])
-    assert result.status == 0, result.stderr
-    return folder, truth.Truth(result.stdout), result.report
+    return truth.follow("received", tmp_path_factory.mktemp("received"))
 
 
 def kernel_has_pidfds_in_messages():

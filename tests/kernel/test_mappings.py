@@ -5,7 +5,6 @@ truth.made_by_calls() says which mappings are compared: all but those that execv
 
 import pytest
 
-import leftopen
 import truth
 
 PAGE = 4096
@@ -22,10 +21,7 @@ CHILDREN = ["forked_child", "idle_child"]
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mappings")
-    result = leftopen.run(leftopen.workload("mappings"), str(folder), options=["--samples", "0"])
-    assert result.status == 0, result.stderr
-    return folder, truth.Truth(result.stdout), result.report
+    return truth.follow("mappings", tmp_path_factory.mktemp("mappings"))
 
 
 def sample_at(report, pid, address):

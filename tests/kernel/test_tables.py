@@ -4,7 +4,6 @@ against /proc/PID/task/TID/fd of every thread.
 
 import pytest
 
-import leftopen
 import truth
 
 # What each process leaves open in any of its tables, how many numbers these have together, the standard streams of each
@@ -43,10 +42,7 @@ OTHERS = {
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
-    result = leftopen.run(leftopen.workload("tables"), str(tmp_path_factory.mktemp("tables")),
-                          options=["--samples", "0"])
-    assert result.status == 0, result.stderr
-    return truth.Truth(result.stdout), result.report
+    return truth.follow("tables", tmp_path_factory.mktemp("tables"))[1:]
 
 
 def told_by_tables(line):

@@ -3,7 +3,6 @@
 import pytest
 
 import descriptors_case as case_of
-import leftopen
 import truth
 
 # How many each maker leaves, so that a workload that lost its way is noticed.
@@ -32,18 +31,12 @@ NONE = {
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("uring")
-    result = leftopen.run(leftopen.workload("uring"), str(folder), options=["--samples", "0"])
-    assert result.status == 0, result.stderr
-    return folder, truth.Truth(result.stdout), result.report
+    return truth.follow("uring", tmp_path_factory.mktemp("uring"))
 
 
 @pytest.fixture(scope="module")
 def none(tmp_path_factory):
-    result = leftopen.run(leftopen.workload("uring_none"), str(tmp_path_factory.mktemp("none")),
-                          options=["--samples", "0"])
-    assert result.status == 0, result.stderr
-    return truth.Truth(result.stdout), result.report
+    return truth.follow("uring_none", tmp_path_factory.mktemp("none"))[1:]
 
 
 def kernel_has(function):

@@ -3,6 +3,8 @@
 import json
 import re
 
+import leftopen
+
 # What readlink says of handles of which a report says more.
 READLINK_SAYS = {"socket": "socket", "pidfd": "[pidfd]"}
 
@@ -30,6 +32,13 @@ def process_of(report, pid):
     found = [process for process in report["processes"] if process["pid"] == pid]
     assert len(found) == 1, "%d processes %d" % (len(found), pid)
     return found[0]
+
+
+def follow(name, folder):
+    """Run a workload that takes a folder; return the folder, what the workload told, and the report, all samples in it."""
+    result = leftopen.run(leftopen.workload(name), str(folder), options=["--samples", "0"])
+    assert result.status == 0, result.stderr
+    return folder, Truth(result.stdout), result.report
 
 
 def groups_of(report, kind, pid=None):

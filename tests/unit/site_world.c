@@ -15,13 +15,12 @@
 #define LIBC "/usr/lib/x86_64-linux-gnu/libc.so.6"
 
 static int name_native(void *context, struct arena *arena, const struct stack_frame *frame,
-                       bool is_return_address, struct snapshot_frame **ret_frames, size_t *ret_count)
+                       struct snapshot_frame **ret_frames, size_t *ret_count)
 {
 	const struct site_world *sites = context;
 	struct snapshot_frame *named = arena_alloc(arena, sizeof(*named));
 
 	cr_assert_not_null(named);
-	(void)is_return_address;
 	*named = sites->frames[frame->position];
 	named->room = rooms_of_native(sites->options.rules, named->module);
 	*ret_frames = named;

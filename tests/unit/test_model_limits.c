@@ -333,14 +333,13 @@ static void no_progress(void *context, size_t done, size_t total)
 }
 
 static int name_nothing(void *context, struct arena *arena, const struct stack_frame *frame,
-                        bool is_return_address, struct snapshot_frame **ret_frames, size_t *ret_count)
+                        struct snapshot_frame **ret_frames, size_t *ret_count)
 {
 	static struct snapshot_frame named = {.function = "f", .module = "/bin/f", .file = ""};
 
 	(void)context;
 	(void)arena;
 	(void)frame;
-	(void)is_return_address;
 	*ret_frames = &named;
 	*ret_count = 1;
 	return 0;
