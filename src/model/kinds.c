@@ -67,6 +67,13 @@ enum handle_type kinds_type_of_origin(enum handle_origin origin)
 	return origin_rows[origin].type;
 }
 
+enum handle_type kinds_type_of_mapping(uint64_t inode, uint32_t mode, bool shared)
+{
+	if (inode && !S_ISCHR(mode))
+		return HANDLE_TYPE_FILE_MAP;
+	return shared ? HANDLE_TYPE_SHM : HANDLE_TYPE_ANON;
+}
+
 enum handle_type kinds_type_of_mode(uint32_t mode)
 {
 	switch (mode & S_IFMT) {

@@ -4,6 +4,7 @@
 #ifndef LEFTOPEN_MODEL_KINDS_H
 #define LEFTOPEN_MODEL_KINDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "handle_kinds.h"
@@ -25,6 +26,13 @@ enum handle_kind kinds_kind_of_type(enum handle_type type);
 
 /** @return the name of the call, "openat"; never NULL for a value below HANDLE_ORIGIN_COUNT */
 const char *kinds_origin_name(enum handle_origin origin);
+
+/**
+ * The type of a mapping, as far as its file tells.
+ * @param inode 0: it is anonymous
+ * @param mode i_mode; a device's memory is no file's
+ */
+enum handle_type kinds_type_of_mapping(uint64_t inode, uint32_t mode, bool shared);
 
 /** @return the type that a maker gives; HANDLE_TYPE_SAME or HANDLE_TYPE_BY_FILE where it depends */
 enum handle_type kinds_type_of_origin(enum handle_origin origin);

@@ -295,9 +295,7 @@ static enum handle_type map_type(const struct event_map_made *event)
 
 	if (type != HANDLE_TYPE_BY_FILE)
 		return type;
-	if (event->key.inode && !S_ISCHR(event->mode))
-		return HANDLE_TYPE_FILE_MAP;
-	return event->flags & MAP_SHARED ? HANDLE_TYPE_SHM : HANDLE_TYPE_ANON;
+	return kinds_type_of_mapping(event->key.inode, event->mode, event->flags & MAP_SHARED);
 }
 
 static enum handle_category category_of_call(const struct event_map_made *event)

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "model/kinds.h"
 #include "model/tables.h"
@@ -60,26 +59,6 @@ int reconcile_found(struct model *model, const struct event_process_found *event
 	return error;
 }
 
-static int put_found(struct model *model, struct fd_table *table, const struct process *process,
-                     const struct table_entry *entry)
-{
-	bool inherited = table->awaits_baseline;
-	struct maker maker = {
-	        .made_ns = process->image_ns,
-	        .origin = inherited ? HANDLE_ORIGIN_INHERITED : HANDLE_ORIGIN_UNSEEN,
-	        .type = kinds_type_of_mode(entry->mode),
-	        .thread_id = process->process_id,
-	};
-	struct handle *handle = points_handle_new(&maker, entry->file, 0, (uint16_t)entry->mode);
-	int error;
-
-	if (!handle)
-		return -ENOMEM;
-	model->counters.reconciled += !inherited;
-	error = points_put(model, table, entry->fd, handle, inherited);
-	return error == -ENOSPC ? 0 : error;
-}
-
 struct numbers_check {
 	struct model *model;
 	struct process *process;
@@ -113,7 +92,10 @@ static int check_number(struct numbers_check *check, const struct table_entry *e
 	check->model->counters.drift += known != 0;
 	if (known)
 		(void)points_release(check->model, table, entry->fd);
-	return entry->file ? put_found(check->model, table, check->process, entry) : 0;
+	if (!entry->file)
+		return 0;
+	error = tables_put_unseen(check->model, check->process, table, entry, table->awaits_baseline);
+	return error == -ENOSPC ? 0 : error;
 }
 
 int reconcile_numbers(struct model *model, struct process *process, struct fd_table *table, uint64_t time_ns)
@@ -219,13 +201,6 @@ static int differ(struct ranges_check *check, struct range_suspect found)
 	return error;
 }
 
-static enum handle_type type_of(const struct space_entry *entry)
-{
-	if (entry->key.inode && !S_ISCHR(entry->mode))
-		return HANDLE_TYPE_FILE_MAP;
-	return entry->flags & VM_SHARED ? HANDLE_TYPE_SHM : HANDLE_TYPE_ANON;
-}
-
 /* What of an entry the model does not have. */
 static int check_missing(struct ranges_check *check, const struct space_entry *entry)
 {
@@ -239,7 +214,8 @@ static int check_missing(struct ranges_check *check, const struct space_entry *e
 		        .end = range && range->start < entry->end ? range->start : entry->end,
 		        .file = entry->key,
 		        .file_offset = entry->file_offset + (at - entry->start),
-		        .type = type_of(entry),
+		        .type = kinds_type_of_mapping(entry->key.inode, entry->mode,
+		                                      entry->flags & VM_SHARED),
 		};
 
 		if (range && range->start <= at) {

@@ -176,8 +176,7 @@ int tables_exec(struct model *model, struct process *process, uint64_t pointer)
 	return 0;
 }
 
-/* A number that nobody was seen to make. */
-static int put_unseen(struct model *model, struct process *process, struct fd_table *table,
+int tables_put_unseen(struct model *model, const struct process *process, struct fd_table *table,
                       const struct table_entry *entry, bool inherited)
 {
 	struct maker maker = {
@@ -205,7 +204,7 @@ static int put_copied(struct model *model, struct process *process, struct fd_ta
 	bool own;
 
 	if (!slot || !slot->handle || slot->handle->file != entry->file)
-		return put_unseen(model, process, table, entry, true);
+		return tables_put_unseen(model, process, table, entry, true);
 	own = from->holders == 1 && tables_holds(process, from) && !slot->inherited;
 	slot->handle->references++;
 	return points_put(model, table, entry->fd, slot->handle, !own);
@@ -258,7 +257,7 @@ static int apply_numbers(struct model *model, struct process *process, struct fd
 		if (is_copy)
 			error = put_copied(model, process, table, from, entry);
 		else
-			error = put_unseen(model, process, table, entry, process->root);
+			error = tables_put_unseen(model, process, table, entry, process->root);
 		if (error == -ENOSPC)
 			error = 0;
 	}

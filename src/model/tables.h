@@ -54,6 +54,16 @@ struct table_counts {
 struct table_counts tables_count(const struct process *process);
 
 /**
+ * Puts a number into a table that nobody was seen to make.
+ * @param entry as the kernel has it
+ * @param inherited whether it was there before, so that it is nobody's to blame; else it is counted as
+ * reconciled
+ * @return 0; -ENOMEM; -ENOSPC: a maximum is reached
+ */
+int tables_put_unseen(struct model *model, const struct process *process, struct fd_table *table,
+                      const struct table_entry *entry, bool inherited);
+
+/**
  * A table's own numbers, in chunks; with the last one the table is made to hold just these.
  * @return 0 or -ENOMEM
  */
