@@ -139,11 +139,11 @@ static __noinline int send_code(struct frame_walk *walk, u64 id)
 	const struct python_layout *layout = walk->layout;
 	struct capture_scratch *scratch = walk->scratch;
 	struct event_python_code *event;
-	u32 zero = 0, bytes = offsetof(struct event_python_code, line_table);
+	u32 index = scratch->index, bytes = offsetof(struct event_python_code, line_table);
 	u64 table = code_u64(scratch, layout->code_line_table);
 	u32 table_bytes;
 
-	event = bpf_map_lookup_elem(&code_scratch, &zero);
+	event = bpf_map_lookup_elem(&code_scratch, &index);
 	if (!event)
 		return -1;
 	event->id = id;
