@@ -1,6 +1,10 @@
 /*
  * The one capture function: what a maker calls when it has filled the pending handle. Stacks are taken by
  * programs of their own behind a tail call, so that they are verified once and not once in each maker.
+ * For the same reason functions that are called from several places are not static: those the verifier looks
+ * at once in each state of each caller. It takes a millisecond over each pointer that is loaded as a member
+ * of a task it knows (kernel/bpf/verifier.c, type_is_trusted, searches all of the kernel's types by name), so
+ * only what runs for every handle loads them so; elsewhere BPF_CORE_READ does.
  */
 #ifndef LEFTOPEN_BPF_CAPTURE_H
 #define LEFTOPEN_BPF_CAPTURE_H
@@ -14,37 +18,46 @@ static __always_inline struct pt_regs *saved_registers(void)
 	return (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 }
 
-/* The verifier looks at a static function once in each state of each caller, and takes a millisecond over
- * each pointer that is loaded as a member of a task it knows (kernel/bpf/verifier.c, type_is_trusted,
- * searches all of the kernel's types by name). So functions that are called from several places are not
- * static, and only what runs for every handle loads such pointers so; elsewhere BPF_CORE_READ does. */
+/* @return that of this thread, or NULL: it has none */
 static __always_inline struct capture_scratch *capture_scratch_get(void)
 {
-	u32 zero = 0;
+	u32 thread_id = bpf_get_current_task_btf()->pid;
 
-	return bpf_map_lookup_elem(&capture_scratch, &zero);
+	for (u32 i = 0; i < CAPTURE_SCRATCHES_PREEMPTIBLE; i++) {
+		u32 index = i;
+		struct capture_scratch *scratch = bpf_map_lookup_elem(&capture_scratch, &index);
+
+		if (!config_preemptible || (scratch && scratch->thread_id == thread_id))
+			return scratch;
+	}
+	return NULL;
 }
 
-/* Takes the scratch for a handle of this thread. Since 7.2 (trace_call_bpf_faultable) a program at a system
- * call's tracepoint can be preempted, and another thread's handle be made meanwhile on the same CPU: that one
- * is lost and counted, as two in one scratch would get each other's stacks.
- * @return NULL: it cannot be had; else it goes back by capture_send() or capture_scratch_return() */
+/* Takes a scratch for a handle of this thread: two in one would get each other's stacks.
+ * @return NULL: none is left, the handle is lost and counted; else it goes back by capture_send() or
+ * capture_scratch_return() */
 static __always_inline struct capture_scratch *capture_scratch_take(void)
 {
-	struct capture_scratch *scratch = capture_scratch_get();
+	u32 thread_id = bpf_get_current_task_btf()->pid;
 
-	if (!scratch)
-		return NULL;
-	if (__sync_val_compare_and_swap(&scratch->busy, 0, 1)) {
-		count_loss(LOSS_SCRATCH_BUSY);
-		return NULL;
+	for (u32 i = 0; i < CAPTURE_SCRATCHES_PREEMPTIBLE; i++) {
+		u32 index = i;
+		struct capture_scratch *scratch = bpf_map_lookup_elem(&capture_scratch, &index);
+
+		if (scratch && !__sync_val_compare_and_swap(&scratch->thread_id, 0, thread_id)) {
+			scratch->index = i;
+			return scratch;
+		}
+		if (!config_preemptible)
+			break;
 	}
-	return scratch;
+	count_loss(LOSS_SCRATCH_BUSY);
+	return NULL;
 }
 
 static __always_inline void capture_scratch_return(struct capture_scratch *scratch)
 {
-	__sync_lock_test_and_set(&scratch->busy, 0);
+	__sync_lock_test_and_set(&scratch->thread_id, 0);
 }
 
 struct pending_numbers {

@@ -5,6 +5,7 @@
  */
 #include "maps.bpf.h"
 #include <bpf/bpf_tracing.h>
+#include "call_program.bpf.h"
 #include "capture.bpf.h"
 #include "fd_calls.bpf.h"
 #include "messages.bpf.h"
@@ -98,14 +99,12 @@ static __always_inline int receive(struct trace_event_raw_sys_exit *ctx, u32 mes
 	return 0;
 }
 
-SEC("tracepoint")
-int fd_by_message(struct trace_event_raw_sys_exit *ctx)
+CALL_PROGRAM("tracepoint", fd_by_message, trace_event_raw_sys_exit)
 {
 	return ctx->ret < 0 ? 0 : receive(ctx, 1);
 }
 
-SEC("tracepoint")
-int fd_by_messages(struct trace_event_raw_sys_exit *ctx)
+CALL_PROGRAM("tracepoint", fd_by_messages, trace_event_raw_sys_exit)
 {
 	return ctx->ret <= 0 ? 0 : receive(ctx, ctx->ret);
 }

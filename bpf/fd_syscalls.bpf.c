@@ -6,6 +6,7 @@
  */
 #include "maps.bpf.h"
 #include <bpf/bpf_tracing.h>
+#include "call_program.bpf.h"
 #include "capture.bpf.h"
 #include "core_compat.bpf.h"
 #include "fd_calls.bpf.h"
@@ -62,8 +63,7 @@ static __always_inline bool gives_descriptor(u32 call, const struct pt_regs *reg
 }
 
 /* dup2 and dup3 release the number that they give: at exit too, because a failed call releases nothing. */
-SEC("tracepoint")
-int fd_by_result(struct trace_event_raw_sys_exit *ctx)
+CALL_PROGRAM("tracepoint", fd_by_result, trace_event_raw_sys_exit)
 {
 	const struct fd_call *call = fd_call_of(ctx);
 	struct pt_regs *registers = saved_registers();
@@ -107,8 +107,7 @@ static __always_inline int fds_in_memory(struct trace_event_raw_sys_exit *ctx, c
 	return 0;
 }
 
-SEC("tracepoint")
-int fd_by_pair(struct trace_event_raw_sys_exit *ctx)
+CALL_PROGRAM("tracepoint", fd_by_pair, trace_event_raw_sys_exit)
 {
 	struct pt_regs *registers = saved_registers();
 
@@ -119,8 +118,7 @@ int fd_by_pair(struct trace_event_raw_sys_exit *ctx)
 }
 
 /* In the parent: the child comes by here too, and its result is 0. */
-SEC("tracepoint")
-int fd_by_clone(struct trace_event_raw_sys_exit *ctx)
+CALL_PROGRAM("tracepoint", fd_by_clone, trace_event_raw_sys_exit)
 {
 	struct pt_regs *registers = saved_registers();
 	struct {
@@ -141,8 +139,7 @@ int fd_by_clone(struct trace_event_raw_sys_exit *ctx)
 	return fds_in_memory(ctx, (void *)arguments.pidfd, 1);
 }
 
-SEC("tracepoint/syscalls/sys_enter_close")
-int enter_close(struct trace_event_raw_sys_enter *ctx)
+CALL_PROGRAM("tracepoint/syscalls/sys_enter_close", enter_close, trace_event_raw_sys_enter)
 {
 	struct followed_process *process = followed_current();
 	struct event_fd_closed event = {};
@@ -160,8 +157,7 @@ int enter_close(struct trace_event_raw_sys_enter *ctx)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_enter_close_range")
-int enter_close_range(struct trace_event_raw_sys_enter *ctx)
+CALL_PROGRAM("tracepoint/syscalls/sys_enter_close_range", enter_close_range, trace_event_raw_sys_enter)
 {
 	struct followed_process *process = followed_current();
 	struct event_fd_range_closed event = {};
@@ -181,8 +177,7 @@ int enter_close_range(struct trace_event_raw_sys_enter *ctx)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_exit_close_range")
-int exit_close_range(struct trace_event_raw_sys_exit *ctx)
+CALL_PROGRAM("tracepoint/syscalls/sys_exit_close_range", exit_close_range, trace_event_raw_sys_exit)
 {
 	struct followed_process *process = followed_current();
 
@@ -191,16 +186,14 @@ int exit_close_range(struct trace_event_raw_sys_exit *ctx)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_enter_unshare")
-int enter_unshare(struct trace_event_raw_sys_enter *ctx)
+CALL_PROGRAM("tracepoint/syscalls/sys_enter_unshare", enter_unshare, trace_event_raw_sys_enter)
 {
 	if (ctx->args[0] & CLONE_FILES && followed_current())
 		holders_begin_unshare();
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_exit_unshare")
-int exit_unshare(struct trace_event_raw_sys_exit *ctx)
+CALL_PROGRAM("tracepoint/syscalls/sys_exit_unshare", exit_unshare, trace_event_raw_sys_exit)
 {
 	struct followed_process *process = followed_current();
 

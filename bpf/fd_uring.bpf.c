@@ -7,6 +7,7 @@
 #include "maps.bpf.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
+#include "call_program.bpf.h"
 #include "capture.bpf.h"
 #include "core_compat.bpf.h"
 #include "uring.bpf.h"
@@ -96,8 +97,7 @@ static __always_inline struct io_ring_ctx *ring_of(u32 fd, u32 flags)
 }
 
 /* Takes the stack of a thread whose requests will make descriptors. */
-SEC("tracepoint/syscalls/sys_enter_io_uring_enter")
-int enter_io_uring_enter(struct trace_event_raw_sys_enter *ctx)
+CALL_PROGRAM("tracepoint/syscalls/sys_enter_io_uring_enter", enter_io_uring_enter, trace_event_raw_sys_enter)
 {
 	u32 thread_id, flags;
 	struct followed_process *process;

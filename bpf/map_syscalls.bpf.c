@@ -9,6 +9,7 @@
 #include "maps.bpf.h"
 #include <asm/unistd_64.h>
 #include <bpf/bpf_tracing.h>
+#include "call_program.bpf.h"
 #include "capture.bpf.h"
 #include "core_compat.bpf.h"
 #include "path.bpf.h"
@@ -116,8 +117,7 @@ static __always_inline struct event_map_made *map_pending(struct capture_scratch
 	return event;
 }
 
-SEC("tracepoint/syscalls/sys_exit_mmap")
-int exit_mmap(struct trace_event_raw_sys_exit *ctx)
+CALL_PROGRAM("tracepoint/syscalls/sys_exit_mmap", exit_mmap, trace_event_raw_sys_exit)
 {
 	struct followed_process *process;
 	struct capture_scratch *scratch;
@@ -168,8 +168,7 @@ static __always_inline void send_range(struct followed_process *process, u16 typ
 	send_map_event(&event, sizeof(event));
 }
 
-SEC("tracepoint/syscalls/sys_enter_munmap")
-int enter_munmap(struct trace_event_raw_sys_enter *ctx)
+CALL_PROGRAM("tracepoint/syscalls/sys_enter_munmap", enter_munmap, trace_event_raw_sys_enter)
 {
 	struct followed_process *process = followed_current();
 
@@ -179,8 +178,7 @@ int enter_munmap(struct trace_event_raw_sys_enter *ctx)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_exit_munmap")
-int exit_munmap(struct trace_event_raw_sys_exit *ctx)
+CALL_PROGRAM("tracepoint/syscalls/sys_exit_munmap", exit_munmap, trace_event_raw_sys_exit)
 {
 	struct followed_process *process;
 	struct pt_regs *registers;
@@ -194,8 +192,7 @@ int exit_munmap(struct trace_event_raw_sys_exit *ctx)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_enter_mremap")
-int enter_mremap(struct trace_event_raw_sys_enter *ctx)
+CALL_PROGRAM("tracepoint/syscalls/sys_enter_mremap", enter_mremap, trace_event_raw_sys_enter)
 {
 	struct followed_process *process = followed_current();
 
@@ -205,8 +202,7 @@ int enter_mremap(struct trace_event_raw_sys_enter *ctx)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_exit_mremap")
-int exit_mremap(struct trace_event_raw_sys_exit *ctx)
+CALL_PROGRAM("tracepoint/syscalls/sys_exit_mremap", exit_mremap, trace_event_raw_sys_exit)
 {
 	struct followed_process *process = followed_current();
 	struct capture_scratch *scratch;
@@ -290,8 +286,7 @@ static __always_inline int released_whole(u16 type, u64 address)
 
 /* shmat, map_shadow_stack: where it is returned; io_setup: the id of the context is the address of its ring
  * (fs/aio.c, ioctx_alloc). */
-SEC("tracepoint")
-int map_whole(struct trace_event_raw_sys_exit *ctx)
+CALL_PROGRAM("tracepoint", map_whole, trace_event_raw_sys_exit)
 {
 	enum handle_origin origin = HANDLE_ORIGIN_SHMAT;
 	u64 address = ctx->ret;
@@ -312,22 +307,19 @@ int map_whole(struct trace_event_raw_sys_exit *ctx)
 }
 
 /* shmdt, io_destroy */
-SEC("tracepoint")
-int unmap_whole(struct trace_event_raw_sys_enter *ctx)
+CALL_PROGRAM("tracepoint", unmap_whole, trace_event_raw_sys_enter)
 {
 	return released_whole(EVENT_MAP_RELEASED, ctx->args[0]);
 }
 
-SEC("tracepoint")
-int unmap_whole_failed(struct trace_event_raw_sys_exit *ctx)
+CALL_PROGRAM("tracepoint", unmap_whole_failed, trace_event_raw_sys_exit)
 {
 	return ctx->ret ? released_whole(EVENT_MAP_RELEASE_FAILED, saved_registers()->di) : 0;
 }
 
 /* The call returns where the heap ends, whether or not it could be moved. What it had grown to before, the
  * model knows. */
-SEC("tracepoint/syscalls/sys_exit_brk")
-int exit_brk(struct trace_event_raw_sys_exit *ctx)
+CALL_PROGRAM("tracepoint/syscalls/sys_exit_brk", exit_brk, trace_event_raw_sys_exit)
 {
 	struct followed_process *process = followed_current();
 	struct capture_scratch *scratch;

@@ -15,6 +15,7 @@
 extern const volatile __u32 config_stacks; /* enum stacks_mode */
 extern const volatile __u32 config_ring_bytes;
 extern const volatile __u64 config_huge_page_bytes; /* the machine's default size */
+extern const volatile __u32 config_preemptible;     /* 1: see call_program.bpf.h */
 /* Set while running: programs stay attached for seconds after the daemon has finished, doing nothing. */
 extern __u32 switched_on;
 /* Whom a survey adds to what is followed: enum survey_follows. */
@@ -112,6 +113,7 @@ struct native_position {
 };
 
 struct native_known {
+	u64 busy; /* see native_keep() */
 	struct native_address of;
 	struct native_position found;
 };
@@ -135,15 +137,13 @@ struct {
 	__type(value, u32);
 } capture_programs __weak SEC(".maps");
 
-/* A handle on its way through the capture programs. Written and read within one syscall's exit tracepoint,
- * which runs with preemption off until 7.2, so one a CPU is enough; capture_scratch_take() has what is done
- * since. */
 /* Numbers that one call gave. Chosen by: eight full messages of descriptors at once. */
 #define FD_NUMBERS_MAX 2048
 
 /* No handle yet: a thread that begins to submit requests. */
 #define PENDING_SUBMISSION EVENT_TYPE_COUNT
 
+/* A handle on its way through the capture programs. */
 struct pending_handle {
 	u32 kind;  /* enum event_type, or PENDING_SUBMISSION */
 	u32 count; /* of numbers */
@@ -173,8 +173,15 @@ struct mapped_at {
 	struct file *file;
 };
 
+/* Written and read within one run at a system call's tracepoint, with preemption off, so one a CPU is enough.
+ * Where it is not off (call_program.bpf.h) threads that wait have theirs meanwhile. Chosen by: a program and
+ * its stand-in rarely wait both. */
+#define CAPTURE_SCRATCHES_PREEMPTIBLE 4
+
 struct capture_scratch {
-	u64 busy; /* see capture_scratch_take() */
+	u64 thread_id; /* whose it is; 0: nobody's */
+	u32 index;
+	u32 reserved3;
 	struct pending_handle pending;
 	/* Of the maker's process: what the capture programs need of it, as finding it again costs more. */
 	u64 process_start_ns;
@@ -195,14 +202,14 @@ struct capture_scratch {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, CAPTURE_SCRATCHES_PREEMPTIBLE); /* 1 where that is enough */
 	__type(key, u32);
 	__type(value, struct capture_scratch);
 } capture_scratch __weak SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, CAPTURE_SCRATCHES_PREEMPTIBLE);
 	__type(key, u32);
 	__type(value, struct event_python_code);
 } code_scratch __weak SEC(".maps");

@@ -6,6 +6,7 @@
  */
 #include "maps.bpf.h"
 #include <bpf/bpf_tracing.h>
+#include "call_program.bpf.h"
 #include "mark.bpf.h"
 
 /* libc's exit, perl_destruct, ruby_cleanup: the set is taken as the function is entered. */
@@ -42,8 +43,7 @@ int mark_python_collect(struct pt_regs *ctx)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_enter_exit_group")
-int enter_exit_group(struct trace_event_raw_sys_enter *ctx)
+CALL_PROGRAM("tracepoint/syscalls/sys_enter_exit_group", enter_exit_group, trace_event_raw_sys_enter)
 {
 	struct followed_process *process = followed_current();
 

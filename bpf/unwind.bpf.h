@@ -71,46 +71,72 @@ static __always_inline int native_find(struct capture_scratch *scratch, u64 addr
 	return error == -VMA_EBUSY ? -1 : 0;
 }
 
+static __always_inline bool native_is_of(const struct native_known *known, const struct native_address *of)
+{
+	return known->of.address == of->address && known->of.mappings == of->mappings &&
+	       known->of.start_ns == of->start_ns && known->of.process_id == of->process_id &&
+	       known->of.execs == of->execs;
+}
+
+/* A thread that is preempted in here has others find nothing. */
+static __always_inline void native_keep(struct native_known *known, const struct native_address *of,
+                                        const struct native_position *found)
+{
+	if (__sync_val_compare_and_swap(&known->busy, 0, 1))
+		return;
+	known->of = *of;
+	known->found = *found;
+	__sync_lock_test_and_set(&known->busy, 0);
+}
+
+/* @return whether it is in *ret_found; a thread that was preempted in here may have taken over half of
+ * another's */
+static __always_inline bool native_recall(struct native_known *known, const struct native_address *of,
+                                          struct native_position *ret_found)
+{
+	if (known->busy || !native_is_of(known, of))
+		return false;
+	*ret_found = known->found;
+	if (!config_preemptible)
+		return true;
+	asm volatile("" ::: "memory");
+	return !known->busy && native_is_of(known, of);
+}
+
 /* Looking an address up costs as much as all else that is done for a handle, and most callers call again.
- *  * @return whether it is an address of code, which is then in scratch->found */
+ * @return whether it is an address of code, which is then in scratch->found */
 __weak __noinline int native_remember(u64 address)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct capture_scratch *scratch = capture_scratch_get();
 	struct native_known *known;
 	struct mm_struct *mm = task->mm;
-	u32 place, mappings = compat_mappings_sequence(mm), execs = task->self_exec_id,
-	           process_id = task->tgid;
-	u64 start_ns;
+	struct native_address of = {
+	        .address = address,
+	        .process_id = task->tgid,
+	        .execs = task->self_exec_id,
+	        .mappings = compat_mappings_sequence(mm),
+	};
+	u32 place;
 
 	if (!scratch)
 		return 0;
-	start_ns = scratch->process_start_ns;
+	of.start_ns = scratch->process_start_ns;
 	/* Whoever maps has just changed them: what is kept for one call is of no use to the next. */
 	if (scratch->pending.kind == EVENT_MAP_MADE || scratch->pending.kind == EVENT_MAP_MOVED ||
-	    mappings & 1) {
+	    of.mappings & 1) {
 		(void)native_find(scratch, address);
 		return scratch->found.is_code;
 	}
-	place = hash_mix(start_ns, address) & (NATIVE_KNOWN_COUNT - 1);
+	place = hash_mix(of.start_ns, address) & (NATIVE_KNOWN_COUNT - 1);
 	known = bpf_map_lookup_elem(&native_known, &place);
 	if (!known)
 		return 0;
-	if (known->of.address == address && known->of.mappings == mappings &&
-	    known->of.start_ns == start_ns && known->of.process_id == process_id &&
-	    known->of.execs == execs) {
-		scratch->found = known->found;
+	if (native_recall(known, &of, &scratch->found))
 		return scratch->found.is_code;
-	}
 	/* A sibling thread may change them meanwhile. */
-	if (!native_find(scratch, address) && compat_mappings_sequence(mm) == mappings) {
-		known->of.start_ns = start_ns;
-		known->of.address = address;
-		known->of.process_id = process_id;
-		known->of.execs = execs;
-		known->of.mappings = mappings;
-		known->found = scratch->found;
-	}
+	if (!native_find(scratch, address) && compat_mappings_sequence(mm) == of.mappings)
+		native_keep(known, &of, &scratch->found);
 	return scratch->found.is_code;
 }
 

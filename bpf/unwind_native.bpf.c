@@ -7,6 +7,7 @@
 const volatile __u32 config_stacks = STACKS_MODE_FP;
 const volatile __u32 config_ring_bytes = 16 << 20;
 const volatile __u64 config_huge_page_bytes = 2 << 20;
+const volatile __u32 config_preemptible = 0;
 __u32 switched_on = 0;
 __u32 survey_follows = SURVEY_FOLLOWS_NONE;
 __u32 own_process_id = 0, holder_process_id = 0;
@@ -14,6 +15,7 @@ __u32 python_hints_version = 0;
 __u64 losses[LOSS_COUNT] = {};
 __u64 always_zero = 0;
 __u32 uring_submissions_kept = 0;
+__u64 stood_in = 0;
 char LICENSE[] SEC("license") = "GPL";
 
 struct native_walk {
@@ -55,6 +57,11 @@ int capture_native(void *ctx)
 
 	if (!scratch)
 		return 0;
+	/* Since 6.13 (commit a76ab5731e32) a program has a stack of its own a CPU, which the guard against
+	 * recursion keeps to one thread: but not that of one that others call by tail calls. One that may
+	 * make such a call itself has none. */
+	if (config_preemptible && compat_loop_zero())
+		bpf_tail_call(ctx, &capture_programs, CAPTURE_COUNT);
 	stack_begin(scratch);
 	if (!has_frame_pointers(registers)) {
 		scratch->stack.end = STACK_END_FRAME_POINTERS;

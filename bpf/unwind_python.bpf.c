@@ -148,12 +148,15 @@ __noinline int send_code(u64 id)
 	struct capture_scratch *scratch = capture_scratch_get();
 	const struct python_layout *layout = scratch ? layout_of(scratch) : NULL;
 	struct event_python_code *event;
-	u32 zero = 0, bytes = offsetof(struct event_python_code, line_table);
+	u32 index, bytes = offsetof(struct event_python_code, line_table);
 	u32 table_bytes;
 	u64 table;
 
-	event = bpf_map_lookup_elem(&code_scratch, &zero);
-	if (!event || !layout)
+	if (!layout)
+		return -1;
+	index = scratch->index;
+	event = bpf_map_lookup_elem(&code_scratch, &index);
+	if (!event)
 		return -1;
 	table = code_u64(scratch, layout->code_line_table);
 	event->id = id;

@@ -120,6 +120,7 @@ void following_settle(struct following *following)
 	if (following->error)
 		return;
 	following->error = session_consume(following->session);
+	session_count_left_out(following->session);
 	if (!following->error)
 		note_losses(following);
 	/* No more than these, as losses may go on. */

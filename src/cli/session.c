@@ -31,6 +31,8 @@
 /* What the programs cost is measured at the start of every period, for a moment. */
 #define MEASURE_PERIOD_NS 2000000000ULL
 #define MEASURE_MOMENT_NS 50000000ULL
+/* The kernel is asked which runs it left out, which takes a tenth of a millisecond. */
+#define LEFT_OUT_PERIOD_NS 1000000000ULL
 
 /* Where those that are gone are forgotten, at most so many wait for it. Chosen by: going by all processes
  * takes less time than they took to begin and end. */
@@ -47,7 +49,8 @@ struct session {
 	uint64_t started_ns, armed_ns, measured_from_ns;
 	enum survey_follows follows; /* in each survey */
 	bool measuring;
-	bool marks_later;  /* files that come are only looked at */
+	bool marks_later;                    /* files that come are only looked at */
+	uint64_t left_out, left_out_read_ns; /* runs that the kernel left out */
 	uint64_t not_kept; /* files and code objects beyond what is kept, and events that are not valid */
 	char working_directory[PATH_MAX];
 };
@@ -304,7 +307,7 @@ bool session_follows(const struct session *session, uint32_t process_id)
 uint64_t session_losses(const struct session *session)
 {
 	const uint64_t *losses = loader_losses(session->loader);
-	uint64_t sum = 0;
+	uint64_t sum = session->left_out;
 
 	for (size_t cause = 0; cause < LOSS_COUNT; cause++)
 		sum += losses[cause];
@@ -336,12 +339,24 @@ static void measure(struct session *session)
 	}
 }
 
+void session_count_left_out(struct session *session)
+{
+	struct loader_cost cost;
+
+	session->left_out_read_ns = clock_ns(CLOCK_BOOTTIME);
+	/* A kernel that cannot be asked tells no losses of this sort. */
+	if (!loader_read_cost(session->loader, &cost) && cost.left_out > session->left_out)
+		session->left_out = cost.left_out;
+}
+
 int session_consume(struct session *session)
 {
 	int consumed = loader_consume(session->loader);
 
 	if (session->armed_ns)
 		measure(session);
+	if (session->armed_ns && clock_ns(CLOCK_BOOTTIME) - session->left_out_read_ns > LEFT_OUT_PERIOD_NS)
+		session_count_left_out(session);
 	return consumed < 0 ? consumed : 0;
 }
 
@@ -421,7 +436,7 @@ int session_snapshot(struct session *session, struct snapshot **ret_snapshot)
 		model_forget_gone(session->model);
 	/* Costs that cannot be read are left out of the report. */
 	(void)loader_read_cost(session->loader, &cost);
-	build.recursion_misses = cost.recursion_misses;
+	build.left_out = cost.left_out;
 	build.realtime_ns = clock_ns(CLOCK_REALTIME) - build.now_ns;
 	read_own_cost(session, &cost, &build.self);
 	return snapshot_new(session->model, &namer, &build, ret_snapshot);

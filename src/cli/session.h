@@ -61,6 +61,9 @@ int session_follow_running(struct session *session, const uint32_t *process_ids,
 /** @return whether the process is followed now */
 bool session_follows(const struct session *session, uint32_t process_id);
 
+/** Asks the kernel which runs of programs it left out; session_consume() does so once a second. */
+void session_count_left_out(struct session *session);
+
 /** @return events and the like that were lost so far, of all causes */
 uint64_t session_losses(const struct session *session);
 

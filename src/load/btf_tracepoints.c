@@ -59,16 +59,14 @@ bool btf_tracepoints_have(const struct btf *kernel, enum btf_tracepoints_role ro
 	return false;
 }
 
-int btf_tracepoints_choose(struct bpf_object *object)
+int btf_tracepoints_choose(const struct btf *kernel, struct bpf_object *object)
 {
-	struct btf *kernel = btf__load_vmlinux_btf();
-	int error = kernel ? 0 : -errno;
+	int error = 0;
 
 	for (size_t i = 0; i < OPTIONAL_COUNT && !error; i++) {
 		struct bpf_program *program = bpf_object__find_program_by_name(object, optional[i].program);
 
 		error = program ? bpf_program__set_autoload(program, is_there(kernel, i)) : -ESRCH;
 	}
-	btf__free(kernel);
 	return error;
 }

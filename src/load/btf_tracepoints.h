@@ -30,10 +30,9 @@ int btf_tracepoint_arguments(const struct btf *kernel, const char *name);
 bool btf_tracepoints_have(const struct btf *kernel, enum btf_tracepoints_role role);
 
 /**
- * Before loading: leaves those programs out whose tracepoint the kernel does not have. Takes some 20 ms, as
- * all of the kernel's types are read.
- * @return 0; -ENOMEM; -errno of the kernel's BTF; -ESRCH: the object has not the programs of the table
+ * Before loading: leaves those programs out whose tracepoint the kernel does not have.
+ * @return 0; -ESRCH: the object has not the programs of the table
  */
-int btf_tracepoints_choose(struct bpf_object *object);
+int btf_tracepoints_choose(const struct btf *kernel, struct bpf_object *object);
 
 #endif

@@ -4,10 +4,10 @@
 #ifndef LEFTOPEN_LOAD_COST_H
 #define LEFTOPEN_LOAD_COST_H
 
-struct bpf_object;
+struct leftopen_bpf;
 struct loader_cost;
 
 /** Adds up what all programs that are loaded have cost. @return 0, or -errno of bpf(2) */
-int cost_read(const struct bpf_object *object, struct loader_cost *ret_cost);
+int cost_read(const struct leftopen_bpf *skeleton, struct loader_cost *ret_cost);
 
 #endif

@@ -23,6 +23,7 @@
 #include "base/fd.h"
 #include "load/btf_tracepoints.h"
 #include "load/features.h"
+#include "load/stand_ins.h"
 
 #define UPROBE_TYPE_PATH   "/sys/bus/event_source/devices/uprobe/type"
 #define LOCKDOWN_PATH      "/sys/kernel/security/lockdown"
@@ -153,6 +154,15 @@ static int read_line(const char *path, char *ret_line, size_t bytes)
 	ret_line[count] = '\0';
 	ret_line[strcspn(ret_line, "\n")] = '\0';
 	return 0;
+}
+
+int feature_probe_unpreempted(const struct feature_probe *probe, int argument, char *ret_detail)
+{
+	(void)argument;
+	(void)ret_detail;
+	if (!probe->kernel_btf)
+		return probe->kernel_btf_error;
+	return stand_ins_are_needed(probe->kernel_btf) ? -EOPNOTSUPP : 0;
 }
 
 int feature_probe_uprobes(const struct feature_probe *probe, int argument, char *ret_detail)

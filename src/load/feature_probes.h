@@ -44,6 +44,8 @@ feature_probe_function feature_probe_tracefs;
 feature_probe_function feature_probe_tracepoints;
 /** Can a program be attached to a tracepoint? */
 feature_probe_function feature_probe_tracepoint_attach;
+/** Does the kernel keep programs at system calls from being preempted? */
+feature_probe_function feature_probe_unpreempted;
 /** Has the kernel uprobes, and loads programs for them? */
 feature_probe_function feature_probe_uprobes;
 /** Can a program be loaded for a tracepoint with typed arguments? */

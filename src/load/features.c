@@ -89,6 +89,12 @@ static const struct row rows[] = {
                  feature_probe_tracepoint_attach,
                  0,
                  true},
+        [FEATURE_UNPREEMPTED] =
+                {{"programs without preemption", false, "for the kernel to leave none of their runs out",
+                  "nothing need be done: each has a stand-in, and reports tell what is left out"},
+                 feature_probe_unpreempted,
+                 0,
+                 false},
         [FEATURE_UPROBES] = {{"uprobes", true, "to see shutdown begin and which test runs",
                               "run a kernel built with CONFIG_UPROBE_EVENTS=y"},
                              feature_probe_uprobes,

@@ -17,10 +17,11 @@
 #include "base/fd.h"
 #include "handle_kinds.h"
 #include "leftopen.skel.h"
-#include "load/btf_tracepoints.h"
 #include "load/calls.h"
 #include "load/cost.h"
 #include "load/holder.h"
+#include "load/programs.h"
+#include "load/stand_ins.h"
 #include "load/survey.h"
 #include "load/tracefs.h"
 #include "unwind/python_layout.h"
@@ -140,7 +141,7 @@ int loader_open(const struct loader_options *options, struct loader **ret_loader
 	}
 	error = configure(loader, options);
 	if (!error)
-		error = btf_tracepoints_choose(loader->skeleton->obj);
+		error = programs_choose(loader->skeleton);
 	if (!error)
 		error = leftopen_bpf__load(loader->skeleton);
 	if (!error)
@@ -168,23 +169,18 @@ static int keep_link(struct loader *loader, struct bpf_link *link)
 }
 
 /* libbpf would look for the id below a mounted tracefs: it need not be mounted anywhere. */
-static int attach_tracepoint(struct loader *loader, struct bpf_program *program, int tracefs_fd,
-                             const char *category, const char *event)
+static int attach_to_id(struct loader *loader, struct bpf_program *program, uint64_t id)
 {
 	struct perf_event_attr attributes = {
 	        .type = PERF_TYPE_TRACEPOINT,
 	        .size = sizeof(attributes),
+	        .config = id,
 	        .sample_period = 1,
 	        .wakeup_events = 1,
 	};
 	struct bpf_link *link;
-	uint64_t id;
 	int perf_fd, error;
 
-	error = tracefs_event_id(tracefs_fd, category, event, &id);
-	if (error)
-		return error;
-	attributes.config = id;
 	perf_fd = (int)syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
 	if (perf_fd < 0)
 		return -errno;
@@ -197,15 +193,30 @@ static int attach_tracepoint(struct loader *loader, struct bpf_program *program,
 	return keep_link(loader, link);
 }
 
+/* The kernel runs programs in the order in which they were attached. */
+static int attach_tracepoint(struct loader *loader, struct bpf_program *program, int tracefs_fd,
+                             const char *event)
+{
+	struct bpf_program *stand_in = stand_ins_find(loader->skeleton->obj, program);
+	uint64_t id;
+	int error;
+
+	error = tracefs_event_id(tracefs_fd, "syscalls", event, &id);
+	if (!error)
+		error = attach_to_id(loader, program, id);
+	if (!error && stand_in)
+		error = attach_to_id(loader, stand_in, id);
+	return error;
+}
+
 static int attach_program(struct loader *loader, struct bpf_program *program, int tracefs_fd)
 {
 	static const char syscalls[] = "tracepoint/syscalls/";
 	const char *section = bpf_program__section_name(program);
 	struct bpf_link *link;
 
-	if (!strncmp(section, syscalls, sizeof(syscalls) - 1)) {
-		int error = attach_tracepoint(loader, program, tracefs_fd, "syscalls",
-		                              section + sizeof(syscalls) - 1);
+	if (!strncmp(section, syscalls, sizeof(syscalls) - 1) && !stand_ins_include(program)) {
+		int error = attach_tracepoint(loader, program, tracefs_fd, section + sizeof(syscalls) - 1);
 
 		/* A call that this kernel does not have cannot be made on it. */
 		return error == -ENOENT ? 0 : error;
@@ -224,7 +235,7 @@ static int attach_calls(struct loader *loader, int tracefs_fd, struct loader_err
 	const char *event;
 
 	for (size_t i = 0; (program = calls_find(loader->skeleton, i, &event)); i++) {
-		int error = attach_tracepoint(loader, program, tracefs_fd, "syscalls", event);
+		int error = attach_tracepoint(loader, program, tracefs_fd, event);
 
 		/* A call that this kernel does not have cannot be made on it. */
 		if (error && error != -ENOENT) {
@@ -443,7 +454,7 @@ int loader_measure(struct loader *loader, bool on)
 
 int loader_read_cost(const struct loader *loader, struct loader_cost *ret_cost)
 {
-	return cost_read(loader->skeleton->obj, ret_cost);
+	return cost_read(loader->skeleton, ret_cost);
 }
 
 void loader_free(struct loader *loader)

@@ -144,9 +144,9 @@ int loader_measure(struct loader *loader, bool on);
 
 struct loader_cost {
 	uint64_t runs;
-	uint64_t run_ns;           /* 0: not measured */
-	uint64_t recursion_misses; /* runs that the kernel left out because a program was running on that CPU
-	                            */
+	uint64_t run_ns;   /* 0: not measured */
+	uint64_t left_out; /* runs that the kernel left out because a program was running on that CPU, and for
+	                      which none stood in */
 };
 
 /** Reads what the programs have cost. @return 0, or -errno of bpf(2) */

@@ -415,14 +415,14 @@ static int add_completeness(struct builder *builder)
 	completeness->reconciled = counters->reconciled;
 	completeness->drift = counters->drift;
 	completeness->complete = true;
-	completeness->lost = builder->options->recursion_misses;
+	completeness->lost = builder->options->left_out;
 	for (size_t i = 0; i < LOSS_COUNT && !error; i++) {
 		completeness->lost += builder->options->losses[i];
 		error = add_reason(builder, loss_reasons[i], builder->options->losses[i]);
 	}
 	if (!error)
 		error = add_reason(builder, "%llu program runs were left out by the kernel (recursion)",
-		                   builder->options->recursion_misses);
+		                   builder->options->left_out);
 	if (!error)
 		error = add_reason(builder, "%llu handles, stacks or processes more than are kept",
 		                   counters->over_maximum + builder->options->not_kept);

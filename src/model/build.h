@@ -28,7 +28,7 @@ struct build_options {
 	const char *working_directory; /* "" where unknown */
 	const struct room_rules *rules;
 	const uint64_t *losses; /* LOSS_COUNT counters */
-	uint64_t recursion_misses;
+	uint64_t left_out;
 	uint64_t not_kept; /* files, code objects and broken events that the caller left out */
 	struct snapshot_self self;
 	/* Told before each stack is named how many are; NULL: nobody asks. */

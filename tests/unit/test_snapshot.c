@@ -352,7 +352,7 @@ Test(snapshot, incomplete)
 	for (size_t i = 0; i < LOSS_COUNT; i++)
 		losses[i] = 10 + i;
 	sites.options.losses = losses;
-	sites.options.recursion_misses = 1000;
+	sites.options.left_out = 1000;
 	sites.options.not_kept = 77;
 	(void)site_report(&sites);
 	cr_assert_not(sites.snapshot->completeness.complete);
