@@ -31,11 +31,12 @@ def line_of(function):
 class Watched:
     """A process of watched.py; use it in a with statement, at whose end it is killed."""
 
-    def __init__(self, *files, preexec_fn=None):
-        self.process = subprocess.Popen([leftopen.PYTHON, WATCHED, *files], stdin=subprocess.PIPE,
+    def __init__(self, *files, preexec_fn=None, parent=()):
+        """With a parent, a command that runs what follows as its only child."""
+        self.process = subprocess.Popen([*parent, leftopen.PYTHON, WATCHED, *files], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, preexec_fn=preexec_fn)
-        self.pid = self.process.pid
         assert self.process.stdout.readline() == b"ready\n"
+        self.pid = processes.children(self.process.pid)[0] if parent else self.process.pid
 
     def __enter__(self):
         return self
