@@ -122,8 +122,8 @@ class Watching:
         self.stdout.close()
         self.stderr.close()
 
-    def _load(self):
-        """Return the report of now, None where there is none yet; validating each takes seconds where it is large."""
+    def look(self):
+        """Return the report of now, not validated, which takes seconds where it is large; None where there is none."""
         with contextlib.suppress(FileNotFoundError):
             with open(self.path, encoding="utf-8") as file:
                 return json.load(file)
@@ -131,7 +131,7 @@ class Watching:
 
     def read(self):
         """Return the report of now, validated; None where there is none yet."""
-        report = self._load()
+        report = self.look()
         if report:
             leftopen.validate(report)
         return report
@@ -142,7 +142,7 @@ class Watching:
 
         def holds():
             assert self.process.poll() in (None, 0), self.said()
-            report = self._load()
+            report = self.look()
             last[:] = [report]
             return report if report and condition(report) else None
 
