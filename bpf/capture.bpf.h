@@ -137,7 +137,7 @@ __weak __noinline int capture_send(u64 stack)
 /* Finds the interpreter that the daemon was asked about when this process mapped a file not seen before. */
 static __always_inline void capture_take_python_hint(struct followed_process *process)
 {
-	u32 process_id = bpf_get_current_pid_tgid() >> 32;
+	u32 process_id = ids_process(bpf_get_current_task_btf());
 	u32 version = python_hints_version;
 	struct python_hint *hint;
 

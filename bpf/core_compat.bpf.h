@@ -8,6 +8,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include "event_abi.h"
+#include "ids.bpf.h"
 
 /* A file's descriptor table is reached through files_struct.fdt, and fd[n] may
  * be NULL while the bit set already has n (fs/file.c, alloc_fd reserves before fd_install).
@@ -186,7 +187,8 @@ static __always_inline void compat_ring_queue(struct io_ring_ctx *ring, struct r
 
 /* What a pidfd refers to. Until 6.9 (commit cb12fd8e0dab) it was an anonymous inode.
  * @param name of the file, 8 bytes aligned to 8
- * @return the process's or thread's id in the initial pid namespace; 0: the file is no pidfd */
+ * @return the process's or thread's id in leftopen's pid namespace; 0: the file is no pidfd, or what it
+ * refers to is not in there */
 static __always_inline u32 compat_pidfd_process_id(struct file *file, u32 filesystem, const char *name)
 {
 	struct pid *pid = NULL;
@@ -195,7 +197,7 @@ static __always_inline u32 compat_pidfd_process_id(struct file *file, u32 filesy
 		pid = BPF_CORE_READ(file, f_inode, i_private);
 	else if (filesystem == FILESYSTEM_ANONYMOUS && *(const u64 *)name == ANONYMOUS_PIDFD)
 		pid = BPF_CORE_READ(file, private_data);
-	return pid ? BPF_CORE_READ(pid, numbers[0].nr) : 0;
+	return ids_of(pid);
 }
 
 #endif

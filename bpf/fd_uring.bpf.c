@@ -227,8 +227,9 @@ static __always_inline void close_submitted(struct io_kiocb *request, const stru
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct files_struct *files = compat_own_files();
 	struct uring_close_key key = {.table = (u64)files};
-	struct uring_close close = {
-	        .start_ns = process->start_ns, .process_id = task->tgid, .thread_id = task->pid};
+	struct uring_close close = {.start_ns = process->start_ns,
+	                            .process_id = ids_process(task),
+	                            .thread_id = ids_thread(task)};
 
 	if (!(request->flags & IOSQE_CQE_SKIP_SUCCESS) ||
 	    BPF_CORE_READ((struct io_close *)request, file_slot))
@@ -271,8 +272,8 @@ static __always_inline int submitted(struct io_kiocb *request)
 	entry.table = (u64)compat_own_files();
 	entry.space = (u64)BPF_CORE_READ(task, mm);
 	entry.start_ns = process->start_ns;
-	entry.process_id = task->tgid;
-	entry.thread_id = thread_id;
+	entry.process_id = ids_process(task);
+	entry.thread_id = ids_thread(task);
 	remember((u64)ring, request->cqe.user_data, &entry);
 	return 0;
 }

@@ -156,7 +156,7 @@ static __always_inline void tell(struct uring_done *done, s32 result)
 static __always_inline void closed(struct io_kiocb *request, s32 result)
 {
 	struct task_struct *task = compat_request_task(request);
-	u32 process_id = BPF_CORE_READ(task, tgid);
+	u32 process_id = ids_other_process(task);
 	struct followed_process *process = bpf_map_lookup_elem(&followed, &process_id);
 	struct uring_close_key key;
 	u64 now_ns;
@@ -171,7 +171,7 @@ static __always_inline void closed(struct io_kiocb *request, s32 result)
 		return;
 	now_ns = bpf_ktime_get_boot_ns();
 	if (!compat_other_table_file(key.table, key.fd))
-		uring_close_tell(key.table, key.fd, process_id, BPF_CORE_READ(task, pid), process->start_ns,
+		uring_close_tell(key.table, key.fd, process_id, ids_other_thread(task), process->start_ns,
 		                 now_ns);
 }
 

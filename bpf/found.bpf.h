@@ -8,7 +8,7 @@
 #include <bpf/bpf_core_read.h>
 #include "core_compat.bpf.h"
 
-/* By tgid: whom to follow from now on, where it is not all. */
+/* By process: whom to follow from now on, where it is not all. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);
@@ -17,10 +17,14 @@ struct {
 	__type(value, u8);
 } survey_wanted __weak SEC(".maps");
 
-/* Neither this program nor the child that holds its programs is ever followed. */
-static __always_inline bool found_is_wanted(u32 process_id)
+/* Neither leftopen nor the children that hold its programs and write its reports are ever followed. */
+static __always_inline bool found_is_wanted(struct task_struct *task, u32 process_id)
 {
+	u32 left_out = left_out_process_id;
+
 	if (process_id == own_process_id || process_id == holder_process_id)
+		return false;
+	if (left_out && (process_id == left_out || ids_process(task->real_parent) == left_out))
 		return false;
 	return survey_follows == SURVEY_FOLLOWS_ALL ||
 	       (survey_follows == SURVEY_FOLLOWS_WANTED && bpf_map_lookup_elem(&survey_wanted, &process_id));
@@ -31,7 +35,7 @@ static __always_inline bool found_is_wanted(u32 process_id)
 static __always_inline bool found_process(struct task_struct *task, struct task_struct *leader,
                                           struct files_struct *files)
 {
-	u32 process_id = task->tgid;
+	u32 process_id = ids_process(task);
 	struct followed_process *process = bpf_map_lookup_elem(&followed, &process_id);
 	struct followed_process entry = {.start_ns = BPF_CORE_READ(leader, start_boottime)};
 	struct event_process_found event = {};
@@ -39,16 +43,16 @@ static __always_inline bool found_process(struct task_struct *task, struct task_
 	struct known_file *known = NULL;
 	struct file *exe;
 
-	if (!process && !found_is_wanted(process_id))
+	if (!process_id || (!process && !found_is_wanted(task, process_id)))
 		return false;
 	fill_header(&event.header, EVENT_PROCESS_FOUND, sizeof(event),
 	            process ? process->start_ns : entry.start_ns);
 	event.header.process_id = process_id;
-	event.header.thread_id = task->pid;
+	event.header.thread_id = ids_thread(task);
 	event.table = (u64)files;
 	event.space = (u64)mm;
 	event.fd_limit = BPF_CORE_READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur);
-	event.parent_id = BPF_CORE_READ(task, real_parent, tgid);
+	event.parent_id = ids_other_process(BPF_CORE_READ(task, real_parent));
 	event.vmas = BPF_CORE_READ(mm, map_count);
 	event.begins = !process;
 	exe = BPF_CORE_READ(mm, exe_file);

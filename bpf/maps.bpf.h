@@ -10,6 +10,7 @@
 #include <bpf/bpf_helpers.h>
 #include "map_abi.h"
 #include "handle_kinds.h"
+#include "ids.bpf.h"
 
 /* Set before loading. */
 extern const volatile __u32 config_stacks; /* enum stacks_mode */
@@ -21,6 +22,7 @@ extern __u32 switched_on;
 /* Whom a survey adds to what is followed: enum survey_follows. */
 extern __u32 survey_follows;
 extern __u32 own_process_id, holder_process_id; /* never followed by a survey */
+extern __u32 left_out_process_id;               /* neither, nor its children; 0: there is none */
 /* Bumped by the daemon after it wrote to python_hints. */
 extern __u32 python_hints_version;
 extern __u64 losses[LOSS_COUNT];
@@ -34,7 +36,7 @@ struct {
 	__uint(max_entries, 16 << 20);
 } events __weak SEC(".maps");
 
-/* By tgid. 65,536 processes at once; one more is counted as LOSS_PROCESS_MAP_FULL and not followed. */
+/* By process. 65,536 processes at once; one more is counted as LOSS_PROCESS_MAP_FULL and not followed. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);
@@ -43,7 +45,7 @@ struct {
 	__type(value, struct followed_process);
 } followed __weak SEC(".maps");
 
-/* By tgid: runtimes that the daemon found where the file was not known yet as the process mapped it. */
+/* By process: runtimes that the daemon found where the file was not known yet as the process mapped it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
@@ -312,8 +314,8 @@ static __always_inline void fill_untimed_header(struct event_header *header, u16
 	header->reserved = 0;
 	header->size_bytes = bytes;
 	header->time_ns = 0;
-	header->process_id = task->tgid;
-	header->thread_id = task->pid;
+	header->process_id = ids_process(task);
+	header->thread_id = ids_thread(task);
 	header->process_start_ns = start_ns;
 }
 
@@ -355,7 +357,7 @@ static __always_inline struct followed_process *followed_current(void)
 
 	if (!switched_on)
 		return NULL;
-	process_id = bpf_get_current_task_btf()->tgid;
+	process_id = ids_process(bpf_get_current_task_btf());
 	return bpf_map_lookup_elem(&followed, &process_id);
 }
 

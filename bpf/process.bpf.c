@@ -23,7 +23,7 @@ int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *chi
 	struct event_process_forked event = {};
 	struct followed_process entry;
 	struct files_struct *parent_files, *files;
-	u32 child_id = child->tgid;
+	u32 child_id = ids_process(child);
 
 	if (!process)
 		return 0;
@@ -121,7 +121,7 @@ int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, stru
 	/* Of a parent that is not followed: the kernel's own helpers. */
 	if (!process && switched_on && survey_follows == SURVEY_FOLLOWS_ALL &&
 	    found_process(task, task, BPF_CORE_READ(task, files))) {
-		process_id = task->tgid;
+		process_id = ids_process(task);
 		process = bpf_map_lookup_elem(&followed, &process_id);
 	}
 	if (!process)
@@ -131,22 +131,22 @@ int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, stru
 	event.table = (u64)files;
 	event.space = (u64)mm;
 	event.fd_limit = BPF_CORE_READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur);
-	event.parent_id = BPF_CORE_READ(task, real_parent, tgid);
+	event.parent_id = ids_other_process(BPF_CORE_READ(task, real_parent));
 	process->python_runtime = 0;
 	process->python_minor = 0;
 	process->finalizing_thread = 0;
 	process->marked = SHUTDOWN_NONE;
 	process->made_after_mark = 0;
 	process->tables_apart = 0;
-	bpf_map_delete_elem(&python_hints, &event.header.process_id);
 	if (((struct pt_regs *)bpf_task_pt_regs(task))->cs == USER32_CS)
 		count_loss(LOSS_COMPAT_CALLS);
 	note_executable(process, mm, &event.exe);
 	fill_header(&event.header, EVENT_PROCESS_EXECED, sizeof(event), process->start_ns);
+	bpf_map_delete_elem(&python_hints, &event.header.process_id);
 	bpf_probe_read_kernel_str(event.comm, sizeof(event.comm), task->comm);
 	send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES);
 	send_arguments(process, mm);
-	table_send_numbers((u64)files, 0, TABLE_EXECED, task->tgid);
+	table_send_numbers((u64)files, 0, TABLE_EXECED, event.header.process_id);
 	return 0;
 }
 
@@ -162,7 +162,7 @@ static __always_inline void thread_exited(struct followed_process *process, stru
 		return;
 	}
 	mark_send_targets(process->start_ns);
-	table_send_numbers((u64)files, 0, TABLE_EXITED, bpf_get_current_pid_tgid() >> 32);
+	table_send_numbers((u64)files, 0, TABLE_EXITED, ids_process(bpf_get_current_task_btf()));
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -172,7 +172,7 @@ int BPF_PROG(process_exited, struct task_struct *task)
 	struct event_process_exited event = {};
 	struct signal_struct *signal;
 	struct files_struct *files;
-	u32 process_id = task->tgid, signal_flags;
+	u32 process_id = ids_process(task), signal_flags;
 
 	/* signal->live counts the threads that have not come this far (kernel/exit.c, do_exit): the last ones
 	 * can come together. */

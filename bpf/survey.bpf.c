@@ -29,6 +29,26 @@ struct {
 	__type(value, struct event_space_ranges);
 } survey_ranges __weak SEC(".maps");
 
+/* The table that is being told of. */
+struct survey_table {
+	u64 files; /* struct files_struct *; 0: none */
+	u64 time_ns;
+	u64 lost_fds;
+	u64 lost_ns;
+	u32 process_id;
+	u32 word; /* that comes next */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct survey_table);
+} survey_table __weak SEC(".maps");
+
+/* Of a table's numbers, at most so many chunks are sent before the ring is emptied. */
+#define SURVEY_CHUNKS 2
+
 /* A byte for each event that was sent: the reader asks for a few at a time, and empties the ring in between.
  */
 static __always_inline void survey_pace(struct bpf_iter_meta *meta)
@@ -38,6 +58,43 @@ static __always_inline void survey_pace(struct bpf_iter_meta *meta)
 	bpf_seq_write(meta->seq, &one, sizeof(one));
 }
 
+/* @return whether there is more of the table to tell of: the same one is to come again */
+static __always_inline bool survey_send_numbers(struct survey_table *survey, struct followed_process *process,
+                                                struct files_struct *files)
+{
+	struct walk_scratch *scratch = walk_scratch_borrow();
+	struct table_walk walk = {.scratch = scratch, .chunks_left = compat_loop_zero() + SURVEY_CHUNKS};
+	bool is_whole;
+
+	if (!scratch) {
+		survey->files = 0;
+		return false;
+	}
+	table_look_at(&walk, files);
+	walk.word = survey->word;
+	fill_header(&scratch->numbers.header, EVENT_TABLE_NUMBERS, 0, process->start_ns);
+	scratch->numbers.header.time_ns = survey->time_ns;
+	scratch->numbers.header.process_id = survey->process_id;
+	scratch->numbers.table = (u64)files;
+	scratch->numbers.copied_from = 0;
+	scratch->numbers.cause = TABLE_SURVEYED;
+	scratch->numbers.lost_ns = survey->lost_ns;
+	scratch->numbers.lost_fds = survey->lost_fds;
+	scratch->numbers.first = !survey->word;
+	scratch->numbers.count = 0;
+	bpf_loop(TABLE_WORDS_MAX, table_step_word, &walk, 0);
+	is_whole = walk.chunks_left;
+	if (walk.failed || table_send_chunk(scratch, is_whole)) {
+		__sync_fetch_and_or(&process->lost_fds, survey->lost_fds);
+		is_whole = true;
+	}
+	walk_scratch_return(scratch);
+	survey->word = walk.word;
+	if (is_whole)
+		survey->files = 0;
+	return !is_whole;
+}
+
 /* A table is told of once: by the leader, or by a thread that has its own or whose leader is gone. */
 SEC("iter/task")
 int survey_tables(struct bpf_iter__task *ctx)
@@ -45,16 +102,36 @@ int survey_tables(struct bpf_iter__task *ctx)
 	struct task_struct *task = ctx->task;
 	struct task_struct *leader;
 	struct files_struct *files;
+	struct followed_process *process;
+	struct survey_table *survey;
+	u32 process_id, zero = 0;
+	bool goes_on;
 
-	if (!task || task->flags & PF_KTHREAD || !BPF_CORE_READ(task, mm))
+	survey = bpf_map_lookup_elem(&survey_table, &zero);
+	if (!survey || !task || task->flags & PF_KTHREAD || !BPF_CORE_READ(task, mm))
 		return 0;
 	leader = BPF_CORE_READ(task, group_leader);
 	files = BPF_CORE_READ(task, files);
 	if (!files || (task->pid != task->tgid && files == BPF_CORE_READ(leader, files)))
 		return 0;
-	if (!found_process(task, leader, files))
+	process_id = ids_process(task);
+	goes_on = survey->files == (u64)files && survey->process_id == process_id;
+	if (!goes_on && !found_process(task, leader, files))
 		return 0;
-	table_send_numbers((u64)files, (u64)files, TABLE_SURVEYED, task->tgid);
+	process = bpf_map_lookup_elem(&followed, &process_id);
+	if (!process)
+		return 0;
+	if (!goes_on) {
+		survey->files = (u64)files;
+		survey->process_id = process_id;
+		survey->word = 0;
+		survey->time_ns = bpf_ktime_get_boot_ns();
+		survey->lost_ns = process->lost_fds_ns;
+		survey->lost_fds = __sync_lock_test_and_set(&process->lost_fds, 0);
+	}
+	/* 1: the same once more (kernel/bpf/bpf_iter.c, bpf_iter_run_prog). */
+	if (survey_send_numbers(survey, process, files))
+		return 1;
 	survey_pace(ctx->meta);
 	return 0;
 }
@@ -144,7 +221,7 @@ int survey_ranges_of(struct bpf_iter__task_vma *ctx)
 		survey_send_ranges(event, 1);
 		return 0;
 	}
-	process_id = task->tgid;
+	process_id = ids_process(task);
 	mm = BPF_CORE_READ(task, mm);
 	space = (u64)mm;
 	if (event->space && (event->space != space || event->header.process_id != process_id)) {

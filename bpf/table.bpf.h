@@ -14,7 +14,8 @@ struct table_walk {
 	struct file **array;
 	u64 bits;
 	u32 words;
-	u32 word;
+	u32 word;        /* the next one */
+	u32 chunks_left; /* that may be sent */
 	u32 failed;
 };
 
@@ -47,9 +48,12 @@ static long table_step_bit(u32 bit, struct table_walk *walk)
 	bit &= 63;
 	if (!(walk->bits >> bit & 1) || !(file = scratch->files[bit]))
 		return 0;
-	if (scratch->numbers.count >= TABLE_CHUNK_MAX && table_send_chunk(scratch, 0)) {
-		walk->failed = 1;
-		return 1;
+	if (scratch->numbers.count >= TABLE_CHUNK_MAX) {
+		if (table_send_chunk(scratch, 0)) {
+			walk->failed = 1;
+			return 1;
+		}
+		walk->chunks_left--;
 	}
 	at = scratch->numbers.count;
 	asm volatile("" : "+r"(at));
@@ -62,29 +66,43 @@ static long table_step_bit(u32 bit, struct table_walk *walk)
 	return 0;
 }
 
-static long table_step_word(u32 word, struct table_walk *walk)
+static long table_step_word(u32 index, struct table_walk *walk)
 {
-	if (word >= walk->words)
+	u32 word = walk->word;
+
+	if (word >= walk->words || !walk->chunks_left)
 		return 1;
-	walk->word = word;
 	walk->bits = 0;
 	if (bpf_probe_read_kernel(&walk->bits, sizeof(walk->bits), walk->open_fds + word))
 		goto fault;
 	if (!walk->bits)
-		return 0;
+		goto next;
 	if (bpf_probe_read_kernel(walk->scratch->files, sizeof(walk->scratch->files),
 	                          walk->array + word * 64))
 		goto fault;
 	bpf_loop(64, table_step_bit, walk, 0);
-	return walk->failed;
+next:
+	walk->word = word + 1;
+	return walk->failed != 0;
 fault:
 	count_loss(LOSS_TABLE_FAULT);
 	walk->failed = 1;
 	return 1;
 }
 
-/* Chosen by: fs.nr_open's default, 1,048,576 descriptors. */
-#define TABLE_WORDS_MAX 16384
+/* Chosen by: the kernel's own maximum of a loop (BPF_MAX_LOOPS): 536,870,912 descriptors, whose table takes 4
+ * GiB.
+ */
+#define TABLE_WORDS_MAX 8388608
+
+static __always_inline void table_look_at(struct table_walk *walk, struct files_struct *files)
+{
+	struct fdtable *table = BPF_CORE_READ(files, fdt);
+
+	walk->open_fds = BPF_CORE_READ(table, open_fds);
+	walk->array = BPF_CORE_READ(table, fd);
+	walk->words = BPF_CORE_READ(table, max_fds) / 64;
+}
 
 /* @param files struct files_struct *
  * @param from the table that this is a copy of, where it is one
@@ -93,24 +111,20 @@ __weak __noinline int table_send_numbers(u64 files, u64 from, u32 cause, u32 pro
 {
 	struct followed_process *process = bpf_map_lookup_elem(&followed, &process_id);
 	struct walk_scratch *scratch = process ? walk_scratch_borrow() : NULL;
-	struct fdtable *table;
-	struct table_walk walk = {.scratch = scratch};
+	struct table_walk walk = {
+	        .scratch = scratch, .word = compat_loop_zero(), .chunks_left = compat_loop_zero() - 1};
 
 	if (!scratch)
 		return 0;
-	table = BPF_CORE_READ((struct files_struct *)files, fdt);
-	walk.open_fds = BPF_CORE_READ(table, open_fds);
-	walk.array = BPF_CORE_READ(table, fd);
-	walk.words = BPF_CORE_READ(table, max_fds) / 64;
+	table_look_at(&walk, (struct files_struct *)files);
 	fill_header(&scratch->numbers.header, EVENT_TABLE_NUMBERS, 0, process->start_ns);
 	scratch->numbers.header.process_id = process_id;
 	scratch->numbers.table = files;
 	scratch->numbers.copied_from = from;
 	scratch->numbers.cause = cause;
 	scratch->numbers.lost_ns = process->lost_fds_ns;
-	scratch->numbers.lost_fds = cause == TABLE_SURVEYED || cause == TABLE_EXITED
-	                                    ? __sync_lock_test_and_set(&process->lost_fds, 0)
-	                                    : 0;
+	scratch->numbers.lost_fds =
+	        cause == TABLE_EXITED ? __sync_lock_test_and_set(&process->lost_fds, 0) : 0;
 	scratch->numbers.first = 1;
 	scratch->numbers.count = 0;
 	bpf_loop(TABLE_WORDS_MAX, table_step_word, &walk, 0);

@@ -94,7 +94,7 @@ static __always_inline void holders_end_unshare(struct followed_process *process
 	if (before == (u64)files && !changed)
 		return;
 	process->tables_apart = 1;
-	table_send_numbers((u64)files, before, TABLE_UNSHARED, thread >> 32);
+	table_send_numbers((u64)files, before, TABLE_UNSHARED, ids_process(bpf_get_current_task_btf()));
 	if (before != (u64)files && !holders_another((struct files_struct *)before))
 		holders_send_left(process, before);
 }

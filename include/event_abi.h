@@ -73,7 +73,7 @@ struct event_header {
 	__u32 size_bytes; /* of the whole event, this header included */
 	__u64 time_ns;    /* CLOCK_BOOTTIME; 0: a release, of which nobody asks when, as reading the
 	                     clock costs as much as the rest */
-	__u32 process_id; /* tgid in the initial pid namespace */
+	__u32 process_id; /* tgid in leftopen's pid namespace */
 	__u32 thread_id;
 	__u64 process_start_ns; /* the leader's start_boottime */
 };
@@ -161,7 +161,7 @@ struct event_fd_target {
 	__s32 fd;
 	__u32 mode;
 	__u32 filesystem;       /* its s_magic */
-	__u32 pidfd_process_id; /* that it refers to, in the initial pid namespace; 0: it is no pidfd */
+	__u32 pidfd_process_id; /* that it refers to, in leftopen's pid namespace; 0: it is no pidfd */
 	struct event_socket socket;
 	struct event_path path;
 	char names[PATH_NAMES_BYTES];

@@ -150,13 +150,19 @@ struct files_struct {
 };
 
 /* include/linux/pid.h */
+struct pid_namespace;
+
 struct upid {
 	int nr;
+	struct pid_namespace *ns;
 };
 
 struct pid {
+	unsigned int level;
 	struct upid numbers[1];
 };
+
+enum pid_type { PIDTYPE_PID = 0, PIDTYPE_TGID, PIDTYPE_COUNT };
 
 /* include/linux/maple_tree.h, include/linux/mm_types.h */
 struct maple_tree {
@@ -209,6 +215,7 @@ struct rlimit {
 struct signal_struct {
 	atomic_t live;
 	struct list_head thread_head;
+	struct pid *pids[PIDTYPE_COUNT];
 	int group_exit_code;
 	unsigned int flags;
 	struct rlimit rlim[16];
@@ -231,6 +238,7 @@ struct task_struct {
 	pid_t tgid;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	struct pid *thread_pid;
 	struct list_head thread_node;
 	u64 start_boottime;
 	char comm[16];

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/pid_namespace.h"
 #include "cli/launch.h"
 #include "cli/message.h"
 #include "cli/session.h"
@@ -152,6 +153,17 @@ int following_take_signals(const int *handled, size_t handled_count, const int *
 		return -errno;
 	*ret_signal_fd = fd;
 	return 0;
+}
+
+int following_check_proc(void)
+{
+	const struct feature *proc = features_find(FEATURE_PROC);
+
+	if (pid_namespace_is_in_proc())
+		return 0;
+	message_error("cannot follow processes on this machine: there is no %s, needed %s. What to do: %s",
+	              proc->name, proc->purpose, proc->remedy);
+	return LAUNCH_STATUS_FAILED;
 }
 
 void following_raise_descriptor_limit(void)

@@ -55,6 +55,12 @@ void following_settle(struct following *following);
 int following_take_signals(const int *handled, size_t handled_count, const int *ignored, size_t ignored_count,
                            int *ret_signal_fd);
 
+/**
+ * Says so where /proc shows the processes of another pid namespace: then a number there is another process.
+ * @return 0, or the exit status
+ */
+int following_check_proc(void);
+
 /** Lets leftopen keep as many files open as it may: those that are mapped are kept for naming. */
 void following_raise_descriptor_limit(void);
 

@@ -324,6 +324,18 @@ void output_file_abort(struct output_file *file)
 	free(file);
 }
 
+void output_file_leave(struct output_file *file)
+{
+	if (file)
+		file->committed = true;
+	output_file_abort(file);
+}
+
+bool output_file_is_replaced(const struct output_file *file)
+{
+	return file->folder_fd >= 0;
+}
+
 void output_file_abortp(struct output_file **file)
 {
 	output_file_abort(*file);

@@ -6,6 +6,7 @@
 #ifndef LEFTOPEN_CLI_OUTPUT_FILE_H
 #define LEFTOPEN_CLI_OUTPUT_FILE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/types.h>
 
@@ -48,6 +49,12 @@ int output_file_commit(struct output_file *file);
 
 /** Frees; removes the temporary file unless the file was committed, and drops what is buffered. NULL-safe. */
 void output_file_abort(struct output_file *file);
+
+/** Frees what a child of this process has committed. NULL-safe. */
+void output_file_leave(struct output_file *file);
+
+/** @return whether the file is put in place whole, and is not a stream that others write to */
+bool output_file_is_replaced(const struct output_file *file);
 
 /** output_file_abort() for a cleanup attribute. */
 void output_file_abortp(struct output_file **file);

@@ -11,6 +11,7 @@
 #include "cli/message.h"
 #include "cli/options.h"
 #include "cli/output_file.h"
+#include "model/snapshot.h"
 
 int report_file_open(const char *path, const struct launch_identity *identity, pid_t process_id,
                      struct output_file **ret_file)
@@ -52,8 +53,8 @@ struct report_options report_file_options(const struct options *options, int fd)
 	};
 }
 
-int report_file_write(struct output_file *file, const struct report_format *format,
-                      const struct options *options, const struct snapshot *snapshot)
+static int write_report(struct output_file *file, const struct report_format *format,
+                        const struct options *options, const struct snapshot *snapshot)
 {
 	FILE *stream = output_file_stream(file);
 	struct report_options report_options = report_file_options(options, fileno(stream));
@@ -62,8 +63,32 @@ int report_file_write(struct output_file *file, const struct report_format *form
 	/* The file knows why writing failed, and the stream only that it did. */
 	if (!error || ferror(stream))
 		error = output_file_commit(file);
+	return error;
+}
+
+int report_file_make(struct output_file *file, const struct report_format *format,
+                     const struct options *options, const struct report_source *source)
+{
+	struct snapshot *snapshot = NULL;
+	int error = source->take(source->context, &snapshot);
+
+	if (!error)
+		error = write_report(file, format, options, snapshot);
+	snapshot_free(snapshot);
+	return error;
+}
+
+void report_file_say(const struct output_file *file, int error)
+{
+	message_error("\"%s\" was not written: %s", output_file_path(file), output_file_explain(error));
+}
+
+int report_file_write(struct output_file *file, const struct report_format *format,
+                      const struct options *options, const struct snapshot *snapshot)
+{
+	int error = write_report(file, format, options, snapshot);
+
 	if (error)
-		message_error("\"%s\" was not written: %s", output_file_path(file),
-		              output_file_explain(error));
+		report_file_say(file, error);
 	return error;
 }

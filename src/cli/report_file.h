@@ -25,6 +25,19 @@ struct snapshot;
 int report_file_open(const char *path, const struct launch_identity *identity, pid_t process_id,
                      struct output_file **ret_file);
 
+/** What takes a snapshot when it is to be written. */
+struct report_source {
+	int (*take)(void *context, struct snapshot **ret_snapshot); /* @return 0, or -errno */
+	void *context;
+};
+
+/** Writes a report and puts the file in place, without a word. @return 0, or the first -errno */
+int report_file_make(struct output_file *file, const struct report_format *format,
+                     const struct options *options, const struct report_source *source);
+
+/** Says that the file was not written. */
+void report_file_say(const struct output_file *file, int error);
+
 /** Writes a report and puts the file in place. @return 0, or the first -errno */
 int report_file_write(struct output_file *file, const struct report_format *format,
                       const struct options *options, const struct snapshot *snapshot);

@@ -108,6 +108,8 @@ static int prepare(struct run *run)
 		message_error("cannot take over signals: %s", strerror(-error));
 		return LAUNCH_STATUS_FAILED;
 	}
+	if (following_check_proc())
+		return LAUNCH_STATUS_FAILED;
 	if (launch_identity_find(run->options.as_root, run->options.user, &run->identity, &why)) {
 		message_error("%s", why.text);
 		return LAUNCH_STATUS_FAILED;
@@ -150,7 +152,6 @@ static int begin_following(struct run *run)
 	        .min_count = run->options.min_count,
 	        .samples = run->options.samples,
 	        .inherited = run->options.inherited,
-	        .names_targets = true,
 	        .progress = !run->options.quiet && isatty(STDERR_FILENO) ? progress_show_naming : NULL,
 	        .progress_context = &run->progress,
 	        .command = (const char *const *)run->options.command,
@@ -172,7 +173,7 @@ static int begin_following(struct run *run)
 static int report_now(struct run *run, bool final, bool *ret_found)
 {
 	struct snapshot *snapshot = NULL;
-	int error = session_snapshot(run->session, &snapshot);
+	int error = session_snapshot(run->session, SESSION_DETAIL_ALL, &snapshot);
 
 	if (error) {
 		message_error("no report: %s", strerror(-error));

@@ -304,6 +304,11 @@ bool session_follows(const struct session *session, uint32_t process_id)
 	return loader_follows(session->loader, process_id);
 }
 
+void session_leave_out(struct session *session, uint32_t process_id)
+{
+	loader_leave_out(session->loader, process_id);
+}
+
 uint64_t session_losses(const struct session *session)
 {
 	const uint64_t *losses = loader_losses(session->loader);
@@ -400,38 +405,48 @@ static double seconds(const struct timeval *time)
 static void read_own_cost(const struct session *session, const struct loader_cost *cost,
                           struct snapshot_self *ret_self)
 {
-	struct rusage usage;
+	struct rusage usage, children = {0};
 
 	(void)getrusage(RUSAGE_SELF, &usage);
-	ret_self->cpu_s = seconds(&usage.ru_utime) + seconds(&usage.ru_stime);
-	ret_self->rss_peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
+	if (session->options->children_are_own)
+		(void)getrusage(RUSAGE_CHILDREN, &children);
+	ret_self->cpu_s = seconds(&usage.ru_utime) + seconds(&usage.ru_stime) + seconds(&children.ru_utime) +
+	                  seconds(&children.ru_stime);
+	/* A child begins with what this process has. */
+	ret_self->rss_peak_bytes =
+	        (uint64_t)(usage.ru_maxrss > children.ru_maxrss ? usage.ru_maxrss : children.ru_maxrss) *
+	        1024;
 	ret_self->kernel_ns_per_event = cost->runs ? cost->run_ns / cost->runs : 0;
 	ret_self->armed_s = (double)(session->armed_ns - session->started_ns) / 1e9;
 }
 
-int session_snapshot(struct session *session, struct snapshot **ret_snapshot)
+int session_snapshot(struct session *session, enum session_detail detail, struct snapshot **ret_snapshot)
 {
+	bool all = detail == SESSION_DETAIL_ALL;
 	const struct session_options *options = session->options;
 	struct loader_cost cost = {0};
+	uint64_t losses[LOSS_COUNT];
 	struct build_options build = {
 	        .now_ns = clock_ns(CLOCK_BOOTTIME),
 	        .started_ns = session->armed_ns,
 	        .min_count = options->min_count,
-	        .samples = options->samples,
-	        .inherited = options->inherited,
-	        .names_targets = options->names_targets,
+	        .samples = all ? options->samples : 1,
+	        .inherited = all && options->inherited,
+	        .names_targets = all,
 	        .maps_limit = read_maps_limit(),
 	        .command = options->command,
 	        .command_count = options->command_count,
 	        .working_directory = session->working_directory,
 	        .rules = &session->rules,
-	        .losses = loader_losses(session->loader),
+	        .losses = losses,
 	        .not_kept = session->not_kept,
 	        .progress = options->progress,
 	        .progress_context = options->progress_context,
 	};
 	struct namer namer = symbols_namer(session->symbols);
 
+	/* What is lost from now on belongs to the next one. */
+	memcpy(losses, loader_losses(session->loader), sizeof(losses));
 	if (options->forgets_gone)
 		model_forget_gone(session->model);
 	/* Costs that cannot be read are left out of the report. */

@@ -19,10 +19,10 @@ struct session_options {
 	const char *const *application_globs; /* --app */
 	size_t glob_count;
 	uint64_t min_count;
-	size_t samples;     /* 0: all */
-	bool inherited;     /* --inherited */
-	bool names_targets; /* of living processes' descriptors */
-	bool forgets_gone;  /* processes that have ended are in no snapshot, and take no room */
+	size_t samples;        /* 0: all */
+	bool inherited;        /* --inherited */
+	bool children_are_own; /* they do its work: what they cost is its own cost */
+	bool forgets_gone;     /* processes that have ended are in no snapshot, and take no room */
 	void (*progress)(void *context, size_t done, size_t total); /* of naming stacks; NULL: nobody asks */
 	void *progress_context;
 	const char *const *command;
@@ -64,6 +64,9 @@ bool session_follows(const struct session *session, uint32_t process_id);
 /** Asks the kernel which runs of programs it left out; session_consume() does so once a second. */
 void session_count_left_out(struct session *session);
 
+/** Never follows a child of leftopen's own, and that one's children. @param process_id 0: there is none */
+void session_leave_out(struct session *session, uint32_t process_id);
+
 /** @return events and the like that were lost so far, of all causes */
 uint64_t session_losses(const struct session *session);
 
@@ -87,8 +90,11 @@ int session_end(struct session *session);
 /** Notes that the command runs from here on, for the report's time to armed. */
 void session_armed(struct session *session);
 
+/** What a snapshot has of handles: a table shows none of them by itself. */
+enum session_detail { SESSION_DETAIL_TABLE, SESSION_DETAIL_ALL };
+
 /** Takes a snapshot, with names. @return 0, or -ENOMEM */
-int session_snapshot(struct session *session, struct snapshot **ret_snapshot);
+int session_snapshot(struct session *session, enum session_detail detail, struct snapshot **ret_snapshot);
 
 /** NULL-safe. */
 void session_free(struct session *session);

@@ -16,11 +16,13 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/pid_namespace.h"
 #include "cli/following.h"
 #include "cli/launch.h"
 #include "cli/message.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/report_file.h"
 #include "cli/running_files.h"
 #include "cli/selection.h"
 #include "cli/session.h"
@@ -41,6 +43,8 @@ struct watch {
 	uint64_t shown;     /* tables */
 	uint64_t next_ns;   /* the next one is due; CLOCK_MONOTONIC */
 	bool ended;         /* the next one is the last */
+	bool unread;        /* nobody reads it any more */
+	int failed;         /* exit status of the first report that could not be written */
 	bool group_is_gone; /* was said of the cgroup */
 };
 
@@ -100,7 +104,9 @@ static int prepare(struct watch *watch)
 		message_error("cannot take over signals: %s", strerror(-error));
 		return LAUNCH_STATUS_FAILED;
 	}
-	status = select_processes(watch);
+	status = following_check_proc();
+	if (!status)
+		status = select_processes(watch);
 	if (!status && watch_reports_open(&watch->options, &watch->reports))
 		status = LAUNCH_STATUS_FAILED;
 	return status;
@@ -132,14 +138,17 @@ static int begin_following(struct watch *watch)
 	        .application_globs = options->app,
 	        .glob_count = options->app_count,
 	        .min_count = options->min_count,
-	        /* The table shows none. */
-	        .samples = options->json ? options->samples : 1,
-	        .inherited = options->inherited && options->json,
-	        .names_targets = options->json,
+	        .samples = options->samples,
+	        .inherited = options->inherited,
 	        .forgets_gone = true,
+	        .children_are_own = true,
 	        .progress = !options->quiet && isatty(STDERR_FILENO) ? progress_show_naming : NULL,
 	        .progress_context = &watch->progress,
 	};
+	if (all && !options->quiet && !pid_namespace_is_initial())
+		message_error(
+		        "in a container's pid namespace: -a follows the processes in it, and no others of "
+		        "the machine");
 	error = session_new(&watch->session_options, &watch->session, &detail);
 	if (!error)
 		error = learn_files(watch);
@@ -189,29 +198,48 @@ static void look_for_gone(struct watch *watch)
 			watch->gone[watch->gone_count++] = selection->process_ids[i];
 }
 
-/* @return 0, or the exit status */
-static int report_now(struct watch *watch)
+/* A disk that is full may have room again: it goes on, and says so in the end. */
+static void note_report(struct watch *watch, int error)
+{
+	if (error && !watch->failed)
+		watch->failed = LAUNCH_STATUS_FAILED;
+	if (error == -EPIPE)
+		watch->ended = watch->unread = true;
+}
+
+static void look_at_reports(struct watch *watch)
+{
+	note_report(watch, watch_reports_look(watch->reports));
+	session_leave_out(watch->session, (uint32_t)watch_reports_child(watch->reports));
+}
+
+static int take_all(void *context, struct snapshot **ret_snapshot)
+{
+	return session_snapshot(context, SESSION_DETAIL_ALL, ret_snapshot);
+}
+
+static void report_now(struct watch *watch)
 {
 	struct snapshot *snapshot = NULL;
+	const struct report_source whole = {.take = take_all, .context = watch->session};
 	struct watch_notes notes;
 	int error;
 
 	look_for_gone(watch);
 	notes = (struct watch_notes){.gone = watch->gone, .gone_count = watch->gone_count};
-	error = session_snapshot(watch->session, &snapshot);
+	/* This one has named every stack that the whole one needs, too. */
+	error = session_snapshot(watch->session, SESSION_DETAIL_TABLE, &snapshot);
 	if (error) {
 		message_error("no table: %s", strerror(-error));
-		return LAUNCH_STATUS_FAILED;
+		note_report(watch, error);
+		return;
 	}
-	error = watch_reports_write(watch->reports, snapshot, &notes);
-	/* Nobody reads it any more, and a disk that is full may have room again. */
-	if (error == -EPIPE)
-		watch->ended = true;
 	/* Nothing can come any more: what is followed descends from these. */
 	if (watch->options.selection.kind == SELECTION_PROCESSES && !snapshot->live.processes)
 		watch->ended = true;
+	note_report(watch, watch_reports_write(watch->reports, snapshot, &notes, &whole, watch->ended));
+	session_leave_out(watch->session, (uint32_t)watch_reports_child(watch->reports));
 	snapshot_free(snapshot);
-	return error ? LAUNCH_STATUS_FAILED : 0;
 }
 
 /* @return whether a table is asked for */
@@ -244,7 +272,8 @@ static int follow_until_due(struct watch *watch)
 	/* Where a table took longer than the interval, those between are left out, and not the events. */
 	while (watch->next_ns <= clock_ns(CLOCK_MONOTONIC))
 		watch->next_ns += watch->options.interval_ns;
-	while (clock_ns(CLOCK_MONOTONIC) < watch->next_ns) {
+	while (clock_ns(CLOCK_MONOTONIC) < watch->next_ns && !watch->ended) {
+		look_at_reports(watch);
 		error = following_step(&watch->following, polled, COUNT, milliseconds_left(watch->next_ns));
 		if (error) {
 			message_error("events cannot be waited for: %s", strerror(-error));
@@ -262,27 +291,39 @@ static int follow_until_due(struct watch *watch)
 	return 0;
 }
 
+/* Nothing comes while the last report is written. */
+static void end_following(struct watch *watch)
+{
+	int error;
+
+	following_settle(&watch->following);
+	error = session_end(watch->session);
+	if (error)
+		message_error("the last events could not be read: %s", strerror(-error));
+	note_report(watch, error);
+}
+
 /* @return the exit status */
 static int follow(struct watch *watch)
 {
 	const struct options *options = &watch->options;
-	int status = 0, first = 0;
+	int status = 0;
 
 	watch->next_ns = clock_ns(CLOCK_MONOTONIC) + options->interval_ns;
 	while (!watch->ended) {
 		status = follow_until_due(watch);
 		if (status)
 			return status;
+		if (watch->unread)
+			break;
 		follow_new(watch);
 		watch->ended |= options->count && watch->shown + 1 >= options->count;
 		if (watch->ended)
-			following_settle(&watch->following);
-		/* A file that cannot be written now may be later: it goes on, and says so in the end. */
-		status = report_now(watch);
-		first = first ? first : status;
+			end_following(watch);
+		report_now(watch);
 		watch->shown++;
 	}
-	return first;
+	return watch->failed;
 }
 
 static void clear(struct watch *watch)

@@ -15,6 +15,7 @@
 #include "cli/options.h"
 #include "cli/output_file.h"
 #include "cli/report_file.h"
+#include "cli/report_writer.h"
 #include "report/report.h"
 
 struct watch_reports {
@@ -22,7 +23,8 @@ struct watch_reports {
 	struct launch_identity caller;
 	struct watch_table *table;
 	struct output_file *json; /* the next one, where it is open already */
-	struct output_file *log;  /* NULL: standard output */
+	struct report_writer writer;
+	struct output_file *log; /* NULL: standard output */
 	bool log_is_placed;
 };
 
@@ -53,20 +55,50 @@ int watch_reports_open(const struct options *options, struct watch_reports **ret
 	return 0;
 }
 
-static int write_json(struct watch_reports *reports, const struct snapshot *snapshot)
+static void say_in_the_way(struct report_writer *writer)
+{
+	if (!writer->is_in_the_way)
+		message_error(
+		        "\"%s\" is not replaced this time: the one before is still being written. Give a "
+		        "longer INTERVAL",
+		        output_file_path(writer->file));
+	writer->is_in_the_way = true;
+}
+
+/* A child has nobody to wait for it at the end, and standard output has its order. */
+static int put_json(struct watch_reports *reports, const struct report_source *whole, bool is_last)
+{
+	const struct report_format *format = report_find("json");
+	struct output_file *file = reports->json;
+	int error;
+
+	reports->json = NULL;
+	if (!is_last && output_file_is_replaced(file) &&
+	    !report_writer_start(&reports->writer, file, format, reports->options, whole))
+		return 0;
+	error = report_file_make(file, format, reports->options, whole);
+	if (error)
+		report_file_say(file, error);
+	output_file_abort(file);
+	return error;
+}
+
+static int write_json(struct watch_reports *reports, const struct report_source *whole, bool is_last)
 {
 	const struct options *options = reports->options;
-	int error = 0;
+	int first = report_writer_look(&reports->writer, is_last), error = 0;
 
 	if (!options->json)
 		return 0;
+	if (reports->writer.process_id) {
+		say_in_the_way(&reports->writer);
+		return first;
+	}
 	if (!reports->json)
 		error = report_file_open(options->json, &reports->caller, getpid(), &reports->json);
 	if (!error)
-		error = report_file_write(reports->json, report_find("json"), options, snapshot);
-	output_file_abort(reports->json);
-	reports->json = NULL;
-	return error;
+		error = put_json(reports, whole, is_last);
+	return first ? first : error;
 }
 
 /* In its place from the first table on, and written on there. */
@@ -99,9 +131,9 @@ static int write_table(struct watch_reports *reports, const struct snapshot *sna
 }
 
 int watch_reports_write(struct watch_reports *reports, const struct snapshot *snapshot,
-                        const struct watch_notes *notes)
+                        const struct watch_notes *notes, const struct report_source *whole, bool is_last)
 {
-	int first = write_json(reports, snapshot), error = 0;
+	int first = write_json(reports, whole, is_last), error = 0;
 
 	if (reports->log)
 		error = write_log(reports, snapshot, notes);
@@ -110,10 +142,22 @@ int watch_reports_write(struct watch_reports *reports, const struct snapshot *sn
 	return first ? first : error;
 }
 
+int watch_reports_look(struct watch_reports *reports)
+{
+	return report_writer_look(&reports->writer, false);
+}
+
+pid_t watch_reports_child(const struct watch_reports *reports)
+{
+	return reports->writer.process_id;
+}
+
 void watch_reports_free(struct watch_reports *reports)
 {
 	if (!reports)
 		return;
+	/* What fails now was said, and there is no status any more that it could change. */
+	(void)report_writer_look(&reports->writer, true);
 	output_file_abort(reports->json);
 	output_file_abort(reports->log);
 	watch_table_free(reports->table);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/pid_namespace.h"
 #include "load/btf_tracepoints.h"
 #include "load/features.h"
 #include "load/stand_ins.h"
@@ -72,6 +73,19 @@ int feature_probe_capability(const struct feature_probe *probe, int number, char
 		return 0;
 	}
 	return -EPERM;
+}
+
+int feature_probe_proc(const struct feature_probe *probe, int argument, char *ret_detail)
+{
+	(void)probe;
+	(void)argument;
+	if (!pid_namespace_is_in_proc()) {
+		feature_describe(ret_detail, "/proc is another pid namespace's");
+		return -ESRCH;
+	}
+	if (!pid_namespace_is_initial())
+		feature_describe(ret_detail, "a container's: processes outside of it are not seen");
+	return 0;
 }
 
 int feature_probe_kernel_btf(const struct feature_probe *probe, int argument, char *ret_detail)
@@ -223,9 +237,7 @@ int feature_probe_uring_tracepoints(const struct feature_probe *probe, int argum
 
 int feature_probe_iterator(const struct feature_probe *probe, int id, char *ret_detail)
 {
-	const char *name = id == FEATURE_ITERATOR_TASK        ? "bpf_iter_task"
-	                   : id == FEATURE_ITERATOR_TASK_FILE ? "bpf_iter_task_file"
-	                                                      : "bpf_iter_task_vma";
+	const char *name = id == FEATURE_ITERATOR_TASK ? "bpf_iter_task" : "bpf_iter_task_vma";
 
 	(void)ret_detail;
 	FD_OWNED int program = load_tracing(probe, BPF_TRACE_ITER, name, BTF_KIND_FUNC);

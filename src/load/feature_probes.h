@@ -36,6 +36,8 @@ typedef int feature_probe_function(const struct feature_probe *probe, int argume
 feature_probe_function feature_probe_root;
 /** Is a capability effective, or one that includes it? Argument: CAP_*. */
 feature_probe_function feature_probe_capability;
+/** Does /proc show the pid namespace that leftopen is in? */
+feature_probe_function feature_probe_proc;
 /** Does the kernel describe its types? */
 feature_probe_function feature_probe_kernel_btf;
 /** Can tracefs be opened? */

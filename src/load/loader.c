@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/pid_namespace.h"
 #include "handle_kinds.h"
 #include "leftopen.skel.h"
 #include "load/calls.h"
@@ -91,7 +92,20 @@ static int configure(struct loader *loader, const struct loader_options *options
 	skeleton->rodata->config_stacks = options->stacks;
 	skeleton->rodata->config_ring_bytes = ring;
 	skeleton->rodata->config_huge_page_bytes = huge_page_bytes();
+	skeleton->rodata->config_nested = !pid_namespace_is_initial();
 	return bpf_map__set_max_entries(skeleton->maps.events, ring);
+}
+
+/* The programs then know processes by the ids that they have here. */
+static int find_own_namespace(struct loader *loader)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options);
+
+	if (!loader->skeleton->rodata->config_nested)
+		return 0;
+	if (bpf_prog_test_run_opts(bpf_program__fd(loader->skeleton->progs.ids_find_own), &options))
+		return -errno;
+	return loader->skeleton->bss->own_pid_namespace ? 0 : -EIO;
 }
 
 static int fill_layouts(struct loader *loader)
@@ -144,6 +158,8 @@ int loader_open(const struct loader_options *options, struct loader **ret_loader
 		error = programs_choose(loader->skeleton);
 	if (!error)
 		error = leftopen_bpf__load(loader->skeleton);
+	if (!error)
+		error = find_own_namespace(loader);
 	if (!error)
 		error = fill_layouts(loader);
 	if (!error)
@@ -350,6 +366,11 @@ int loader_survey(struct loader *loader, enum survey_follows follows)
 	skeleton->bss->holder_process_id = loader->holder ? (uint32_t)holder_process_id(loader->holder) : 0;
 	__atomic_store_n(&skeleton->bss->survey_follows, follows, __ATOMIC_SEQ_CST);
 	return survey_read(loader->survey, drain, loader);
+}
+
+void loader_leave_out(struct loader *loader, uint32_t process_id)
+{
+	__atomic_store_n(&loader->skeleton->bss->left_out_process_id, process_id, __ATOMIC_SEQ_CST);
 }
 
 int loader_know_file(struct loader *loader, const struct file_key *key, const struct known_file *known)

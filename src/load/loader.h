@@ -98,6 +98,10 @@ int loader_want(struct loader *loader, uint32_t process_id, bool wanted);
  */
 int loader_survey(struct loader *loader, enum survey_follows follows);
 
+/** Has surveys pass over a child of this process, and that one's children. @param process_id 0: there is none
+ */
+void loader_leave_out(struct loader *loader, uint32_t process_id);
+
 /** Says what a file holds, so that the programs know it when it is mapped. @return 0, or -errno of bpf(2) */
 int loader_know_file(struct loader *loader, const struct file_key *key, const struct known_file *known);
 

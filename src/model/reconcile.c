@@ -80,6 +80,9 @@ static int check_number(struct numbers_check *check, const struct table_entry *e
 
 	if (known == entry->file)
 		return 0;
+	/* Made while the survey was under way, which may have come by the number before. */
+	if (known && table->awaits_baseline && slot->handle->maker.made_ns >= check->time_ns)
+		return 0;
 	if (!table->awaits_baseline &&
 	    (!before || (entry->file && check->time_ns < seen_ns + ADDED_AFTER_NS))) {
 		error = model_grow((void **)&check->suspects, &check->capacity, check->count + 1,

@@ -277,6 +277,7 @@ static int collect_numbers(struct model *model, struct fd_table *table,
 
 	if (event->first) {
 		table->numbers_begun = true;
+		table->numbers_cause = event->cause;
 		table->number_count = 0;
 	}
 	if (table->numbers_begun && table->number_count + event->count > POINTS_CAPACITY_MAX) {
@@ -323,6 +324,9 @@ int tables_numbers(struct model *model, struct process *process, const struct ev
 		error = begin_unshared(model, process, event);
 	if (!error)
 		error = tables_get(model, process, event->table, &table);
+	/* A survey goes on in chunks of a table that was told of for another reason meanwhile. */
+	if (!error && !event->first && table->numbers_cause != event->cause)
+		return 0;
 	if (!error)
 		error = collect_numbers(model, table, event);
 	if (error || !event->last)

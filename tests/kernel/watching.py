@@ -31,11 +31,12 @@ def line_of(function):
 class Watched:
     """A process of watched.py; use it in a with statement, at whose end it is killed."""
 
-    def __init__(self, *files, preexec_fn=None):
-        self.process = subprocess.Popen([leftopen.PYTHON, WATCHED, *files], stdin=subprocess.PIPE,
+    def __init__(self, *files, preexec_fn=None, parent=()):
+        """With a parent, a command that runs what follows as its only child."""
+        self.process = subprocess.Popen([*parent, leftopen.PYTHON, WATCHED, *files], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, preexec_fn=preexec_fn)
-        self.pid = self.process.pid
         assert self.process.stdout.readline() == b"ready\n"
+        self.pid = processes.children(self.process.pid)[0] if parent else self.process.pid
 
     def __enter__(self):
         return self
@@ -121,8 +122,8 @@ class Watching:
         self.stdout.close()
         self.stderr.close()
 
-    def _load(self):
-        """Return the report of now, None where there is none yet; validating each takes seconds where it is large."""
+    def look(self):
+        """Return the report of now, not validated, which takes seconds where it is large; None where there is none."""
         with contextlib.suppress(FileNotFoundError):
             with open(self.path, encoding="utf-8") as file:
                 return json.load(file)
@@ -130,7 +131,7 @@ class Watching:
 
     def read(self):
         """Return the report of now, validated; None where there is none yet."""
-        report = self._load()
+        report = self.look()
         if report:
             leftopen.validate(report)
         return report
@@ -141,7 +142,7 @@ class Watching:
 
         def holds():
             assert self.process.poll() in (None, 0), self.said()
-            report = self._load()
+            report = self.look()
             last[:] = [report]
             return report if report and condition(report) else None
 

@@ -242,6 +242,64 @@ Test(reconcile, found_under_a_pid_that_is_used_again)
 	cr_assert_eq(world_live(&world, &again), 4);
 }
 
+/* The ring is emptied between two chunks of a large table: all have the time at which the first was read. */
+Test(reconcile, what_is_made_while_a_table_is_told_of_stays)
+{
+	static const struct table_entry first[] = {STANDARD, {30, 3, S_IFREG}},
+	                                second[] = {{60, 70, S_IFREG}};
+	struct actor server = {
+	        .process_id = 400, .thread_id = 400, .start_ns = 5, .table = 0x4000, .space = 0x4100};
+	static struct event_table_numbers event;
+	uint64_t begun_ns;
+
+	found(&server, true);
+	begun_ns = world.now_ns + 1;
+	for (int chunk = 0; chunk < 2; chunk++) {
+		const struct table_entry *entries = chunk ? second : first;
+		size_t count = chunk ? 1 : 4;
+
+		memset(&event, 0, sizeof(event));
+		event.header.time_ns = begun_ns;
+		event.table = server.table;
+		event.cause = TABLE_SURVEYED;
+		event.first = !chunk;
+		event.last = chunk;
+		event.count = (uint32_t)count;
+		memcpy(event.entries, entries, count * sizeof(*entries));
+		events_send(&world, &server, EVENT_TABLE_NUMBERS, &event.header,
+		            offsetof(struct event_table_numbers, entries) + count * sizeof(*entries));
+		if (!chunk) {
+			events_open(&world, &server, 4, 40);
+			events_close(&world, &server, 3);
+			events_open(&world, &server, 3, 31);
+		}
+	}
+	cr_assert_eq(world_file(&world, &server, 3), 31);
+	cr_assert_eq(world_file(&world, &server, 4), 40);
+	cr_assert_eq(world_file(&world, &server, 70), 60);
+	cr_assert_eq(drift(), 0);
+	events_exit(&world, &server, 0);
+	cr_assert_eq(world_left_open(&world, 400, HANDLE_KIND_FD), 2);
+}
+
+/* A program began while the table was being told of: what a survey says of the rest is of another time. */
+Test(reconcile, a_table_that_was_told_of_in_between_is_left_to_that)
+{
+	static const struct table_entry kept[] = {STANDARD}, before[] = {STANDARD, {30, 3, S_IFREG}},
+	                                rest[] = {{40, 4, S_IFREG}};
+
+	events_open(&world, &command, 3, 30);
+	for (int i = 0; i < 3; i++) {
+		world.now_ns += survey_distance_ns;
+		events_numbers_chunk(&world, &command, TABLE_SURVEYED, before, 4, true, false);
+		events_numbers_chunk(&world, &command, TABLE_EXECED, kept, 3, true, false);
+		events_numbers_chunk(&world, &command, TABLE_SURVEYED, rest, 1, false, true);
+		events_numbers_chunk(&world, &command, TABLE_EXECED, kept, 0, false, true);
+	}
+	cr_assert_eq(world_live(&world, &command), 3);
+	cr_assert_eq(reconciled(), 0);
+}
+
 static void survey_ranges(const struct actor *actor, const uint64_t (*pages)[3], size_t count,
                           uint64_t lost_ns)
 {

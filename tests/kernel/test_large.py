@@ -1,0 +1,47 @@
+"""Processes at the kernel's own limits: as many descriptors as one may have, up to a million, and as many mappings.
+
+Purpose: what is told of them is exact and complete, through the smallest ring too, and takes bounded memory.
+Inputs: many.py. Outputs: assertions, and how many it were (pytest -s).
+"""
+
+import json
+
+import pytest
+
+import leftopen
+import many
+import processes
+import truth
+
+MILLION = 1000000
+# What a ring of 16 MiB cannot hold at once of a table's own numbers, 16 bytes each.
+RING_NUMBERS = 500000
+MAKERS = {"descriptors": "make_descriptors", "mappings": "make_mappings"}
+
+
+@pytest.mark.parametrize("what, count", [("descriptors", MILLION), ("mappings", 70000)])
+def test_watched(what, count):
+    """Through a ring of 64 KiB: what was there before is known, and is gone with the one call that releases it."""
+    many.check_watched(what, count, is_each_compared=what == "descriptors")
+
+
+@pytest.mark.parametrize("what, count", [("descriptors", MILLION), ("mappings", 70000)])
+def test_run(what, count, tmp_path):
+    """Made and held at its end: each is there, under the line that made it."""
+    path = tmp_path / "report.json"
+    ring_mb = 64 if count > RING_NUMBERS else 16
+    done = processes.leftopen_raw("run", "--json", str(path), "--ring-size", "%dM" % ring_mb, "--",
+                                  leftopen.workload("many"), what, str(count))
+    assert done.returncode == 0, done.stderr
+    pid, made = (int(number) for number in done.stdout.split())
+    print("%d %s" % (made, what))
+    with open(path, encoding="utf-8") as file:
+        report = json.load(file)
+    leftopen.validate(report)
+    assert report["completeness"]["complete"], report["completeness"]
+    sites = {site["location"]["function"]: site["fds"] + site["maps"] for site in report["sites"]}
+    # The file of which the others are copies is opened by libc, without its caller's frame.
+    assert sites.pop("", 1) == 1
+    assert sites == {MAKERS[what]: made - (what == "descriptors")}
+    assert truth.process_of(report, pid)["left_open_at"] == "exit"
+    many.check_memory(report, made, ring_mb)
