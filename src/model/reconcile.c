@@ -220,8 +220,8 @@ static int check_missing(struct ranges_check *check, const struct space_entry *e
 		        .file_offset = entry->file_offset + (at - entry->start),
 		        .type = kinds_type_of_mapping(entry->key.inode, entry->mode,
 		                                      entry->flags & VM_SHARED),
-		        .category = entry->role == SPACE_ROLE_HEAP ? CATEGORY_ALLOCATOR
-		                                                   : CATEGORY_APPLICATION,
+		        .category =
+		                entry->role == SPACE_ROLE_HEAP ? CATEGORY_ALLOCATOR : CATEGORY_APPLICATION,
 		};
 
 		if (range && range->start <= at) {
@@ -260,8 +260,7 @@ static int check_ranges(struct ranges_check *check, const struct space_entry *en
 
 	for (size_t i = 0; i < count && !error; i++) {
 		error = check_phantoms(check, end, entries[i].start);
-		if (!error &&
-		    (entries[i].role == SPACE_ROLE_NONE || entries[i].role == SPACE_ROLE_HEAP))
+		if (!error && (entries[i].role == SPACE_ROLE_NONE || entries[i].role == SPACE_ROLE_HEAP))
 			error = check_missing(check, &entries[i]);
 		if (entries[i].role == SPACE_ROLE_HEAP)
 			check->heap_end = entries[i].end;
