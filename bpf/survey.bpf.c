@@ -186,7 +186,7 @@ static __always_inline void survey_file(struct followed_process *process, u32 pr
 	file_send_once(file, key, &use);
 }
 
-/* What no mapping call made, and what grows by itself. */
+/* What the kernel made or makes grow, and what brk(2) made. */
 static __always_inline u16 survey_role(struct mm_struct *mm, struct vm_area_struct *vma)
 {
 	u64 start = vma->vm_start, end = vma->vm_end, vdso = (u64)BPF_CORE_READ(mm, context.vdso);

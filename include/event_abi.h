@@ -287,7 +287,7 @@ EVENT_ASSERT_SIZE(struct event_process_found, 104);
 /* Chosen by: what is sent at once stays below a page. */
 #define SPACE_CHUNK_MAX 64
 
-/* What no mapping call made. */
+/* What the kernel made or makes grow; the heap is what brk(2) made. */
 enum space_role {
 	SPACE_ROLE_NONE = 0,
 	SPACE_ROLE_STACK,

@@ -32,6 +32,7 @@ struct range_suspect {
 	struct file_key file;
 	uint64_t file_offset;
 	enum handle_type type;
+	enum handle_category category;
 	bool phantom;     /* it is mapped here, and not by the kernel */
 	bool cleared;     /* an event of it came since */
 	uint64_t seen_ns; /* by the first of the surveys in a row that found this */

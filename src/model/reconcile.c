@@ -152,6 +152,8 @@ struct ranges_check {
 	uint64_t time_ns;
 	struct range_suspect *suspects; /* of this survey, in order of address */
 	size_t count, capacity;
+	uint64_t heap_end;
+	bool mended; /* a difference was made good */
 };
 
 static int map_found(struct ranges_check *check, const struct range_suspect *found)
@@ -164,7 +166,7 @@ static int map_found(struct ranges_check *check, const struct range_suspect *fou
 	        .end = found->end,
 	        .file = found->file,
 	        .file_offset = found->file_offset,
-	        .category = CATEGORY_APPLICATION,
+	        .category = found->category,
 	        .maker = {.made_ns = check->process->image_ns,
 	                  .thread_id = check->process->process_id,
 	                  .origin = inherited ? HANDLE_ORIGIN_MAP_INHERITED : HANDLE_ORIGIN_MAP_UNSEEN,
@@ -172,6 +174,7 @@ static int map_found(struct ranges_check *check, const struct range_suspect *fou
 	};
 	int error;
 
+	check->mended = true;
 	check->model->counters.reconciled += !inherited;
 	error = inherited ? ranges_map_inherited(check->model, space, &range)
 	                  : ranges_map(check->model, space, &range);
@@ -192,6 +195,7 @@ static int differ(struct ranges_check *check, struct range_suspect found)
 		return 0;
 	found.seen_ns = agreed ? before->seen_ns : check->time_ns;
 	if (agreed && found.phantom) {
+		check->mended = true;
 		check->model->counters.drift++;
 		return ranges_release(check->model, space, found.start, found.end);
 	}
@@ -219,6 +223,8 @@ static int check_missing(struct ranges_check *check, const struct space_entry *e
 		        .file_offset = entry->file_offset + (at - entry->start),
 		        .type = kinds_type_of_mapping(entry->key.inode, entry->mode,
 		                                      entry->flags & VM_SHARED),
+		        .category =
+		                entry->role == SPACE_ROLE_HEAP ? CATEGORY_ALLOCATOR : CATEGORY_APPLICATION,
 		};
 
 		if (range && range->start <= at) {
@@ -257,10 +263,10 @@ static int check_ranges(struct ranges_check *check, const struct space_entry *en
 
 	for (size_t i = 0; i < count && !error; i++) {
 		error = check_phantoms(check, end, entries[i].start);
-		if (!error && entries[i].role == SPACE_ROLE_NONE)
+		if (!error && (entries[i].role == SPACE_ROLE_NONE || entries[i].role == SPACE_ROLE_HEAP))
 			error = check_missing(check, &entries[i]);
-		if (entries[i].role == SPACE_ROLE_HEAP && check->space->awaits_baseline)
-			check->space->heap_end = entries[i].end;
+		if (entries[i].role == SPACE_ROLE_HEAP)
+			check->heap_end = entries[i].end;
 		end = entries[i].end;
 	}
 	return error ? error : check_phantoms(check, end, UINT64_MAX);
@@ -305,6 +311,9 @@ int reconcile_ranges(struct model *model, struct process *process, const struct 
 	/* Both surveys that agree know of the loss. */
 	if (!check.count)
 		check.space->lost_ns = 0;
+	/* Else the model knows it, or an event of it is on its way. */
+	if (check.mended && !check.count)
+		check.space->heap_end = check.heap_end;
 	check.space->awaits_baseline = false;
 	free(check.space->suspects);
 	check.space->suspects = check.suspects;

@@ -4,37 +4,10 @@ Each is followed completely, without drift, and its exit status is passed throug
 """
 
 import os
-import shutil
 
 import leftopen
 import truth
-
-GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "GIT_AUTHOR_NAME": "A", "GIT_COMMITTER_NAME":
-       "A", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_EMAIL": "a@example.org", "GIT_PAGER": "cat"}
-
-
-def program(*names):
-    """Return the path of the first of these programs that is installed."""
-    found = [path for path in map(shutil.which, names) if path]
-    assert found, "%s is not installed (tests/packages installs it)" % names[0]
-    return found[0]
-
-
-def assert_clean(result, status=0, least_processes=1):
-    """Nothing is a leak, everything was seen, and the status is the command's."""
-    assert result.status == status, result.stderr
-    leaks = [site for site in result.report["sites"] if site["verdict"] == "leak"]
-    assert not leaks, result.stderr
-    assert result.report["completeness"]["drift"] == 0
-    assert len(result.report["processes"]) >= least_processes
-    commands = [process for process in result.report["processes"] if process["exit_code"] == status]
-    assert commands and result.report["processes"][0] in commands
-
-
-def write(folder, name, text):
-    path = folder / name
-    path.write_text(text)
-    return str(path)
+from ordinary import GIT, assert_clean, program, write
 
 
 def test_clean_program(tmp_path):

@@ -70,7 +70,7 @@ def mappings_of(pid):
     with open("/proc/%d/maps" % pid, encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             start, end = (int(part, 16) for part in line.split()[0].split("-"))
-            if not re.search(r"\[[a-z_:0-9]+\]$", line.rstrip("\n")):
+            if not re.search(r"\[(?!heap\])[a-z_:0-9]+\]$", line.rstrip("\n")):
                 ranges.append((start, end))
     return truth.union(ranges)
 
@@ -158,13 +158,13 @@ class Watching:
         """Wait until these processes are followed; return the report that says so."""
         return self.report(lambda report: set(wanted) <= pids(report), "following %s" % (wanted,))
 
-    def ask_for_table(self):
+    def ask_for_table(self, validate=True):
         """Have it print a table before the interval ends; return the report."""
         processes.wait_until(lambda: processes.blocks(self.process.pid, signal.SIGUSR1), "it takes signals")
         before = self.stamp()
         self.process.send_signal(signal.SIGUSR1)
         processes.wait_until(lambda: self.stamp() != before, "the file is replaced")
-        return self.read()
+        return self.read() if validate else self._load()
 
     def stamp(self):
         """Return which file it is now, None where there is none."""

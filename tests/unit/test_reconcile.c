@@ -348,13 +348,12 @@ static void check_pages(const uint64_t (*pages)[2], size_t count)
 		check_pages(list, sizeof(list) / sizeof(list[0])); \
 	} while (0)
 
-/* The image, the stack and the heap are there without a call. */
+/* The image and the stack are there without a call. */
 Test(reconcile, ranges_that_no_call_mapped)
 {
 	events_map(&world, &command, 100, 10, MAP_PRIVATE | MAP_ANONYMOUS, 0);
 	for (int i = 0; i < 2; i++)
-		SURVEY_RANGES({10, 20, 0}, {30, 40, SPACE_ROLE_HEAP}, {90, 120, 0},
-		              {200, 210, SPACE_ROLE_STACK});
+		SURVEY_RANGES({10, 20, 0}, {90, 120, 0}, {200, 210, SPACE_ROLE_STACK});
 	CHECK_PAGES({10, 20}, {90, 100}, {100, 110}, {110, 120});
 	cr_assert_eq(reconciled(), 0);
 	cr_assert_eq(drift(), 0);
@@ -401,4 +400,55 @@ Test(reconcile, lost_events_of_mappings)
 	cr_assert_eq(ranges_first_after(space, 300 * PAGE)->maker.origin, HANDLE_ORIGIN_MAP_UNSEEN);
 	cr_assert_eq(ranges_first_after(space, 500 * PAGE)->maker.stack, 77);
 	cr_assert_eq(reconciled(), 2);
+}
+
+static void resize_heap(const struct actor *actor, uint64_t start_page, uint64_t end_page)
+{
+	struct event_map_made event = {
+	        .space = actor->space,
+	        .address = start_page * PAGE,
+	        .length_bytes = (end_page - start_page) * PAGE,
+	        .flags = MAP_PRIVATE | MAP_ANONYMOUS,
+	        .origin = HANDLE_ORIGIN_BRK,
+	};
+
+	events_send(&world, actor, EVENT_MAP_MADE, &event.header, sizeof(event));
+}
+
+/* What it had grown to before it was seen is nobody's; it goes on growing from there. */
+Test(reconcile, the_heap_of_a_running_process)
+{
+	const uint64_t list[][3] = {{30, 40, SPACE_ROLE_HEAP}};
+
+	command = (struct actor){
+	        .process_id = 300, .thread_id = 300, .start_ns = 5, .table = 0x700, .space = 0x800};
+	found(&command, true);
+	survey_ranges(&command, list, 1, 0);
+	CHECK_PAGES({30, 40});
+	resize_heap(&command, 30, 45);
+	CHECK_PAGES({30, 40}, {40, 45});
+	resize_heap(&command, 30, 35);
+	CHECK_PAGES({30, 35});
+	cr_assert_eq(reconciled(), 0);
+}
+
+Test(reconcile, lost_events_of_the_heap)
+{
+	const uint64_t grown[][3] = {{30, 40, SPACE_ROLE_HEAP}}, shrunk[][3] = {{30, 36, SPACE_ROLE_HEAP}};
+
+	resize_heap(&command, 30, 34);
+	for (int i = 0; i < 2; i++)
+		survey_ranges(&command, grown, 1, world.now_ns);
+	CHECK_PAGES({30, 34}, {34, 40});
+	cr_assert_eq(drift(), 0);
+	resize_heap(&command, 30, 42);
+	resize_heap(&command, 30, 40);
+	CHECK_PAGES({30, 34}, {34, 40});
+	for (int i = 0; i < 2; i++)
+		survey_ranges(&command, shrunk, 1, world.now_ns);
+	CHECK_PAGES({30, 34}, {34, 36});
+	resize_heap(&command, 30, 38);
+	CHECK_PAGES({30, 34}, {34, 36}, {36, 38});
+	events_exit(&world, &command, 0);
+	cr_assert_eq(world_left_open(&world, 100, HANDLE_KIND_MAP), 3);
 }

@@ -1,0 +1,3 @@
+"""Fixtures that several files of tests use."""
+
+pytest_plugins = ["quiet_points"]
