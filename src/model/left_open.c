@@ -61,7 +61,6 @@ static int take_range(void *context, struct range *range)
 	error = add(process, &entry);
 	if (error)
 		return error;
-	entry->category = range->category;
 	entry->maker = range->maker;
 	entry->fd = -1;
 	entry->address = range->start;
@@ -112,7 +111,7 @@ static int compare_groups(const struct left_open *a, const struct left_open *b)
 {
 	COMPARE(a->maker.type, b->maker.type);
 	COMPARE(a->maker.origin, b->maker.origin);
-	COMPARE(a->category, b->category);
+	COMPARE(a->maker.category, b->maker.category);
 	COMPARE(a->maker.stack, b->maker.stack);
 	return 0;
 }
@@ -276,7 +275,7 @@ static int begin_group(struct group_list *list, const struct left_open *entry, s
 	        .kind = kinds_kind_of_type(entry->maker.type),
 	        .type = entry->maker.type,
 	        .origin = entry->maker.origin,
-	        .category = entry->category,
+	        .category = entry->maker.category,
 	        .stack = entry->maker.stack,
 	};
 	return 0;
