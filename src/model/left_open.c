@@ -311,6 +311,31 @@ int left_open_fold_entries(const struct fold *fold, struct left_open **entries, 
 	return error;
 }
 
+/* @return the array with room for what is in it only; as it was where there is no memory for that */
+static void *fit(void *items, size_t count, size_t item_bytes, size_t *capacity)
+{
+	void *fitted = count && count < *capacity ? realloc(items, count * item_bytes) : NULL;
+
+	if (!fitted)
+		return items;
+	*capacity = count;
+	return fitted;
+}
+
+/* What is kept of a process that is gone is kept for long, and of many. */
+static void fit_groups(struct group_list *list)
+{
+	list->items = fit(list->items, list->count, sizeof(list->items[0]), &list->capacity);
+	for (size_t i = 0; i < list->count; i++) {
+		struct model_group *group = &list->items[i];
+
+		group->samples = fit(group->samples, group->sample_count, sizeof(group->samples[0]),
+		                     &group->sample_capacity);
+		group->tests =
+		        fit(group->tests, group->test_count, sizeof(group->tests[0]), &group->test_capacity);
+	}
+}
+
 int left_open_fold(const struct fold *fold, struct group_list *ret_groups)
 {
 	struct group_list list = {0};
@@ -321,6 +346,7 @@ int left_open_fold(const struct fold *fold, struct group_list *ret_groups)
 		left_open_groups_free(&list);
 		return error;
 	}
+	fit_groups(&list);
 	*ret_groups = list;
 	return 0;
 }

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #define POINTS_CAPACITY_MIN 64
-/* From so many on an array grows by half: what it does not use yet would be as much memory as what it does.
- */
+/* From so many on an array grows by half, half-way to the next power of two or up to it: what it does not use
+ * yet would be as much memory as what it does. */
 #define GROWS_BY_HALF_FROM 4096
 
 int model_grow(void **array, size_t *capacity, size_t needed, size_t item_bytes)
@@ -20,7 +20,7 @@ int model_grow(void **array, size_t *capacity, size_t needed, size_t item_bytes)
 	if (needed <= *capacity)
 		return 0;
 	while (grown < needed)
-		grown += grown < GROWS_BY_HALF_FROM ? grown : grown / 2;
+		grown += grown < GROWS_BY_HALF_FROM ? grown : grown & (grown - 1) ? grown / 3 : grown / 2;
 	items = reallocarray(*array, grown, item_bytes);
 	if (!items)
 		return -ENOMEM;
