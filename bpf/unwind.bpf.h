@@ -72,14 +72,15 @@ static __always_inline int native_find(struct capture_scratch *scratch, u64 addr
 }
 
 /* Looking an address up costs as much as all else that is done for a handle, and most callers call again.
- * Not static: the verifier looks at it once, and not once in each state of each caller.
- * @return whether it is an address of code, which is then in scratch->found */
+ *  * @return whether it is an address of code, which is then in scratch->found */
 __weak __noinline int native_remember(u64 address)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct capture_scratch *scratch = capture_scratch_get();
 	struct native_known *known;
-	u32 place, mappings = compat_mappings_sequence(), execs = task->self_exec_id, process_id = task->tgid;
+	struct mm_struct *mm = task->mm;
+	u32 place, mappings = compat_mappings_sequence(mm), execs = task->self_exec_id,
+	           process_id = task->tgid;
 	u64 start_ns;
 
 	if (!scratch)
@@ -102,7 +103,7 @@ __weak __noinline int native_remember(u64 address)
 		return scratch->found.is_code;
 	}
 	/* A sibling thread may change them meanwhile. */
-	if (!native_find(scratch, address) && compat_mappings_sequence() == mappings) {
+	if (!native_find(scratch, address) && compat_mappings_sequence(mm) == mappings) {
 		known->of.start_ns = start_ns;
 		known->of.address = address;
 		known->of.process_id = process_id;
@@ -151,7 +152,7 @@ static __always_inline void stack_finish(struct capture_scratch *scratch)
 		    !send_bulk_event(&scratch->stack, bytes, LOSS_RING_FULL_STACKS))
 			sent_note(place, id);
 	}
-	capture_send(scratch, id);
+	capture_send(id);
 }
 
 #endif
