@@ -112,6 +112,12 @@ check-kernel: all $(WORKLOADS)
 	$(say) TEST kernel
 	$(Q)cd tests/kernel && LEFTOPEN_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -q -p no:cacheprovider $(KERNEL_TESTS)
 
+# What a check has no time for. SOAK_TESTS="test_x.py" for some of them.
+.PHONY: soak
+soak: all $(WORKLOADS)
+	$(say) TEST soak
+	$(Q)cd tests/soak && LEFTOPEN_BUILD=$(abspath $(BUILD)) PYTHONPATH=../kernel /usr/bin/python3 -m pytest -q -p no:cacheprovider $(SOAK_TESTS)
+
 .PHONY: demo
 demo: packages
 	+@$(MAKE) --no-print-directory all
@@ -134,7 +140,12 @@ $(BUILD)/bench/%.bpf.o: tests/bench/%.bpf.c
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
 
 .PHONY: bench
-bench: all $(BENCH_PROGRAMS) $(BUILD)/bench/empty.bpf.o
+bench:
+	@tests/packages bench
+	+@$(MAKE) --no-print-directory bench-run
+
+.PHONY: bench-run
+bench-run: all $(BENCH_PROGRAMS) $(BUILD)/bench/empty.bpf.o
 	@LEFTOPEN_BUILD=$(BUILD) /usr/bin/python3 tests/bench/bench.py
 
 # The kernel tests on other kernels, emulated: KERNELS="6.1 6.12 newest".
@@ -178,6 +189,7 @@ help:
 	'make demo       install packages, build, run the main job on a suite that leaks and on the mended one' \
 	'make check      install packages, build, run all tests, sanitizers included (as root)' \
 	'make kernels    the kernel tests on other kernels, emulated (KERNELS="6.1 6.12 newest")' \
+	'make soak       tests that take minutes (as root)' \
 	'make bench      a table of what following costs (as root)' \
 	'make format     lay out the C sources' \
 	'make install    into $$(DESTDIR)$$(PREFIX); make uninstall' \

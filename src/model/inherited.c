@@ -98,7 +98,6 @@ static int add_ranges(struct entries *entries, const struct process *process)
 
 	while (space && !error && (range = ranges_first_after(space, at))) {
 		struct left_open entry = {
-		        .category = range->category,
 		        .maker = range->maker,
 		        .fd = -1,
 		        .address = range->start,

@@ -44,19 +44,21 @@ struct maker {
 	uint32_t test_serial; /* how many tests its process had begun: more by the end means that it outlived
 	                         its own */
 	uint16_t origin;      /* enum handle_origin */
-	uint16_t type;        /* enum handle_type */
+	uint8_t type;         /* enum handle_type */
+	uint8_t category;     /* enum handle_category */
 };
+_Static_assert(HANDLE_TYPE_COUNT <= UINT8_MAX && CATEGORY_COUNT <= UINT8_MAX,
+               "a maker's fields are too small");
 
 /* One handle of a left-open set. It outlives its handle, which shutdown may release. */
 struct left_open {
-	enum handle_category category;
 	struct maker maker;
 	struct handle *handle; /* descriptors: a reference; NULL for mappings */
 	int fd;                /* -1: a mapping */
+	bool withdrawn;        /* it was none */
 	uint64_t address;
 	uint64_t bytes;    /* of a mapping, 0 of a descriptor */
 	uint64_t released; /* bytes of a mapping, 1 of a descriptor */
-	bool withdrawn;    /* it was none */
 	struct file_key file;
 	uint64_t file_offset;
 };

@@ -61,7 +61,6 @@ static int take_range(void *context, struct range *range)
 	error = add(process, &entry);
 	if (error)
 		return error;
-	entry->category = range->category;
 	entry->maker = range->maker;
 	entry->fd = -1;
 	entry->address = range->start;
@@ -112,7 +111,7 @@ static int compare_groups(const struct left_open *a, const struct left_open *b)
 {
 	COMPARE(a->maker.type, b->maker.type);
 	COMPARE(a->maker.origin, b->maker.origin);
-	COMPARE(a->category, b->category);
+	COMPARE(a->maker.category, b->maker.category);
 	COMPARE(a->maker.stack, b->maker.stack);
 	return 0;
 }
@@ -276,7 +275,7 @@ static int begin_group(struct group_list *list, const struct left_open *entry, s
 	        .kind = kinds_kind_of_type(entry->maker.type),
 	        .type = entry->maker.type,
 	        .origin = entry->maker.origin,
-	        .category = entry->category,
+	        .category = entry->maker.category,
 	        .stack = entry->maker.stack,
 	};
 	return 0;
@@ -312,6 +311,31 @@ int left_open_fold_entries(const struct fold *fold, struct left_open **entries, 
 	return error;
 }
 
+/* @return the array with room for what is in it only; as it was where there is no memory for that */
+static void *fit(void *items, size_t count, size_t item_bytes, size_t *capacity)
+{
+	void *fitted = count && count < *capacity ? realloc(items, count * item_bytes) : NULL;
+
+	if (!fitted)
+		return items;
+	*capacity = count;
+	return fitted;
+}
+
+/* What is kept of a process that is gone is kept for long, and of many. */
+static void fit_groups(struct group_list *list)
+{
+	list->items = fit(list->items, list->count, sizeof(list->items[0]), &list->capacity);
+	for (size_t i = 0; i < list->count; i++) {
+		struct model_group *group = &list->items[i];
+
+		group->samples = fit(group->samples, group->sample_count, sizeof(group->samples[0]),
+		                     &group->sample_capacity);
+		group->tests =
+		        fit(group->tests, group->test_count, sizeof(group->tests[0]), &group->test_capacity);
+	}
+}
+
 int left_open_fold(const struct fold *fold, struct group_list *ret_groups)
 {
 	struct group_list list = {0};
@@ -322,6 +346,7 @@ int left_open_fold(const struct fold *fold, struct group_list *ret_groups)
 		left_open_groups_free(&list);
 		return error;
 	}
+	fit_groups(&list);
 	*ret_groups = list;
 	return 0;
 }

@@ -153,7 +153,6 @@ static bool settle_provisional(struct model *model, struct fd_table *table, cons
 	if (handle->file == event->file) {
 		handle->provisional = false;
 		handle->maker = *maker;
-		handle->inode = event->inode;
 		if (handle->left_open)
 			handle->left_open->maker = *maker;
 		model->counters.reconciled--;
@@ -202,7 +201,7 @@ static int apply_fd_made(struct model *model, struct process *process, const str
 	maker.type = fd_type(table, event);
 	if (settle_provisional(model, table, event, &maker))
 		return 0;
-	handle = points_handle_new(&maker, event->file, event->inode, event->mode);
+	handle = points_handle_new(&maker, event->file, event->mode);
 	if (!handle)
 		return -ENOMEM;
 	error = points_put(model, table, event->fd, handle, is_redirection(table, event));
@@ -272,7 +271,7 @@ static int apply_fd_target(struct model *model, struct process *process, const s
 			points_withdraw(model, table, event->fd);
 		fill_maker(process, &event->header, 0, HANDLE_ORIGIN_UNSEEN, &maker);
 		maker.type = kinds_type_of_mode(event->mode);
-		handle = points_handle_new(&maker, event->file, 0, (uint16_t)event->mode);
+		handle = points_handle_new(&maker, event->file, (uint16_t)event->mode);
 		if (!handle)
 			return -ENOMEM;
 		handle->provisional = true;
@@ -312,7 +311,6 @@ static int apply_map_made(struct model *model, struct process *process, const st
 	        .end = event->address + event->length_bytes,
 	        .file = event->key,
 	        .file_offset = event->file_offset,
-	        .category = category_of_call(event),
 	};
 	struct address_space *space;
 	int error = process_space(model, process, event->space, &space);
@@ -320,7 +318,8 @@ static int apply_map_made(struct model *model, struct process *process, const st
 	if (error)
 		return error;
 	fill_maker(process, &event->header, event->stack, event->origin, &range.maker);
-	range.maker.type = map_type(event);
+	range.maker.type = (uint8_t)map_type(event);
+	range.maker.category = category_of_call(event);
 	if (event->origin == HANDLE_ORIGIN_BRK)
 		error = ranges_resize_heap(model, space, &range);
 	else

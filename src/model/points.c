@@ -8,6 +8,9 @@
 #include <string.h>
 
 #define POINTS_CAPACITY_MIN 64
+/* From so many on an array grows by half, half-way to the next power of two or up to it: what it does not use
+ * yet would be as much memory as what it does. */
+#define GROWS_BY_HALF_FROM 4096
 
 int model_grow(void **array, size_t *capacity, size_t needed, size_t item_bytes)
 {
@@ -17,7 +20,7 @@ int model_grow(void **array, size_t *capacity, size_t needed, size_t item_bytes)
 	if (needed <= *capacity)
 		return 0;
 	while (grown < needed)
-		grown *= 2;
+		grown += grown < GROWS_BY_HALF_FROM ? grown : grown & (grown - 1) ? grown / 3 : grown / 2;
 	items = reallocarray(*array, grown, item_bytes);
 	if (!items)
 		return -ENOMEM;
@@ -27,7 +30,7 @@ int model_grow(void **array, size_t *capacity, size_t needed, size_t item_bytes)
 	return 0;
 }
 
-struct handle *points_handle_new(const struct maker *maker, uint64_t file, uint64_t inode, uint16_t mode)
+struct handle *points_handle_new(const struct maker *maker, uint64_t file, uint16_t mode)
 {
 	struct handle *handle = calloc(1, sizeof(*handle));
 
@@ -35,7 +38,6 @@ struct handle *points_handle_new(const struct maker *maker, uint64_t file, uint6
 		return NULL;
 	handle->maker = *maker;
 	handle->file = file;
-	handle->inode = inode;
 	handle->mode = mode;
 	handle->references = 1;
 	return handle;

@@ -11,11 +11,14 @@ static int compare_ranges(const struct range *a, const struct range *b)
 	return a->start < b->start ? -1 : a->start > b->start;
 }
 
-RB_GENERATE_INTERNAL(range_tree, range, node, compare_ranges, static __attribute__((unused)))
+/* A splay tree, which asks a range for two pointers only; who looks something up moves it to the root, so
+ * that what comes next in order, or is looked up again, is near. */
+SPLAY_PROTOTYPE(range_tree, range, node, compare_ranges)
+SPLAY_GENERATE(range_tree, range, node, compare_ranges)
 
 static void set_remove(struct model *model, struct range_set *set, struct range *range)
 {
-	RB_REMOVE(range_tree, &set->tree, range);
+	(void)SPLAY_REMOVE(range_tree, &set->tree, range);
 	set->count--;
 	set->bytes -= range->end - range->start;
 	model->live_handles--;
@@ -33,13 +36,18 @@ void range_set_free_pieces(struct range *pieces)
 
 void range_set_release(struct model *model, struct range_set *set)
 {
-	struct range *range, *next;
+	struct range *range, *left;
 
 	if (!set || --set->references)
 		return;
 	model->live_handles -= set->count;
-	RB_FOREACH_SAFE (range, range_tree, &set->tree, next) {
-		RB_REMOVE(range_tree, &set->tree, range);
+	while ((range = SPLAY_ROOT(&set->tree))) {
+		left = SPLAY_LEFT(range, node);
+		if (left) {
+			SPLAY_ROTATE_RIGHT(&set->tree, left, node);
+			continue;
+		}
+		SPLAY_ROOT(&set->tree) = SPLAY_RIGHT(range, node);
 		free(range);
 	}
 	free(set);
@@ -47,12 +55,17 @@ void range_set_release(struct model *model, struct range_set *set)
 
 struct range *range_set_first(struct range_set *set)
 {
-	return RB_MIN(range_tree, &set->tree);
+	return SPLAY_MIN(range_tree, &set->tree);
 }
 
-struct range *range_set_next(struct range *range)
+struct range *range_set_next(struct range_set *set, struct range *range)
 {
-	return RB_NEXT(range_tree, NULL, range);
+	struct range *next = SPLAY_NEXT(range_tree, &set->tree, range);
+
+	/* A walk is paid for by moving up what it came to. */
+	if (next)
+		range_tree_SPLAY(&set->tree, next);
+	return next;
 }
 
 int range_set_new(struct range_set **ret_set)
@@ -61,7 +74,7 @@ int range_set_new(struct range_set **ret_set)
 
 	if (!set)
 		return -ENOMEM;
-	RB_INIT(&set->tree);
+	SPLAY_INIT(&set->tree);
 	set->references = 1;
 	*ret_set = set;
 	return 0;
@@ -69,7 +82,7 @@ int range_set_new(struct range_set **ret_set)
 
 void range_set_insert(struct model *model, struct range_set *set, struct range *range)
 {
-	RB_INSERT(range_tree, &set->tree, range);
+	(void)SPLAY_INSERT(range_tree, &set->tree, range);
 	set->count++;
 	set->bytes += range->end - range->start;
 	model->live_handles++;
@@ -84,7 +97,7 @@ int range_set_copy(struct model *model, struct range_set *shared, uint64_t gener
 
 	if (error)
 		return error;
-	RB_FOREACH (range, range_tree, &shared->tree) {
+	SPLAY_FOREACH (range, range_tree, &shared->tree) {
 		struct range *copy;
 
 		if (model->live_handles >= MODEL_HANDLES_MAX) {
@@ -101,7 +114,7 @@ int range_set_copy(struct model *model, struct range_set *shared, uint64_t gener
 			copy->left_open = NULL;
 		range_set_insert(model, own, copy);
 	}
-	RB_FOREACH (range, range_tree, &shared->tree)
+	SPLAY_FOREACH (range, range_tree, &shared->tree)
 		if (range->space_generation == generation)
 			range->left_open = NULL;
 	*ret_set = own;
@@ -110,17 +123,20 @@ int range_set_copy(struct model *model, struct range_set *shared, uint64_t gener
 
 struct range *range_set_first_after(struct range_set *set, uint64_t address)
 {
-	struct range *range = RB_ROOT(&set->tree), *found = NULL;
+	struct range at = {.start = address}, *found, *before;
 
-	while (range) {
-		if (range->end > address) {
-			found = range;
-			range = RB_LEFT(range, node);
-		} else {
-			range = RB_RIGHT(range, node);
-		}
+	if (SPLAY_EMPTY(&set->tree))
+		return NULL;
+	/* Its root becomes the last range that starts at or before the address, or the first one after it. */
+	range_tree_SPLAY(&set->tree, &at);
+	found = SPLAY_ROOT(&set->tree);
+	if (found->start > address && SPLAY_LEFT(found, node)) {
+		for (before = SPLAY_LEFT(found, node); SPLAY_RIGHT(before, node);)
+			before = SPLAY_RIGHT(before, node);
+		range_tree_SPLAY(&set->tree, before);
+		return before->end > address ? before : found;
 	}
-	return found;
+	return found->end > address ? found : range_set_next(set, found);
 }
 
 int range_set_cut_out(struct model *model, struct range_set *set, uint64_t start, uint64_t end,
@@ -198,7 +214,6 @@ static void insert_joined(struct model *model, struct range_set *set, struct ran
 		free(range);
 		return;
 	}
-	range->cut_before = range->cut_after = false;
 	range_set_insert(model, set, range);
 }
 

@@ -8,7 +8,7 @@
 #include "model/ranges.h"
 
 struct range_set {
-	RB_HEAD(range_tree, range) tree;
+	SPLAY_HEAD(range_tree, range) tree;
 	uint32_t references; /* spaces that share it */
 	uint64_t count, bytes;
 };
@@ -34,7 +34,7 @@ void range_set_insert(struct model *model, struct range_set *set, struct range *
 struct range *range_set_first(struct range_set *set);
 
 /** @return the next range in its set, or NULL */
-struct range *range_set_next(struct range *range);
+struct range *range_set_next(struct range_set *set, struct range *range);
 
 /** @return the lowest range that ends after the address, or NULL */
 struct range *range_set_first_after(struct range_set *set, uint64_t address);

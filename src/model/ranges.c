@@ -217,7 +217,7 @@ int ranges_forget_makers(struct model *model, struct address_space *space, uint6
 
 	if (error)
 		return error;
-	for (range = range_set_first(space->ranges); range; range = range_set_next(range)) {
+	for (range = range_set_first(space->ranges); range; range = range_set_next(space->ranges, range)) {
 		if (range->maker.made_ns > until_ns || !range->maker.stack)
 			continue;
 		range->maker.stack = 0;
@@ -374,7 +374,7 @@ static int duplicate(struct model *model, struct address_space *space, const str
 	if (source && source->start <= event->old_address) {
 		template.file = source->file;
 		template.file_offset = source->file_offset + (event->old_address - source->start);
-		template.category = source->category;
+		template.maker.category = source->maker.category;
 		template.maker.type = source->maker.type;
 	}
 	error = ranges_map(model, space, &template);
@@ -423,7 +423,7 @@ static bool has_own(const struct address_space *space)
 {
 	struct range *range;
 
-	for (range = range_set_first(space->ranges); range; range = range_set_next(range))
+	for (range = range_set_first(space->ranges); range; range = range_set_next(space->ranges, range))
 		if (is_own(space, range))
 			return true;
 	return false;
@@ -439,7 +439,7 @@ int ranges_visit(struct model *model, struct address_space *space, ranges_visit_
 	error = own_set(model, space);
 	if (error)
 		return error;
-	for (range = range_set_first(space->ranges); range; range = range_set_next(range)) {
+	for (range = range_set_first(space->ranges); range; range = range_set_next(space->ranges, range)) {
 		error = is_own(space, range) ? visit(context, range) : 0;
 		if (error)
 			return error;
@@ -452,7 +452,7 @@ void ranges_forget_left_open(struct address_space *space)
 	struct transit *transit, *next;
 	struct range *range;
 
-	for (range = range_set_first(space->ranges); range; range = range_set_next(range))
+	for (range = range_set_first(space->ranges); range; range = range_set_next(space->ranges, range))
 		if (is_own(space, range))
 			range->left_open = NULL;
 	HASH_ITER (hh, space->transits, transit, next)

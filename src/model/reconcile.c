@@ -166,11 +166,11 @@ static int map_found(struct ranges_check *check, const struct range_suspect *fou
 	        .end = found->end,
 	        .file = found->file,
 	        .file_offset = found->file_offset,
-	        .category = found->category,
 	        .maker = {.made_ns = check->process->image_ns,
 	                  .thread_id = check->process->process_id,
 	                  .origin = inherited ? HANDLE_ORIGIN_MAP_INHERITED : HANDLE_ORIGIN_MAP_UNSEEN,
-	                  .type = found->type},
+	                  .type = (uint8_t)found->type,
+	                  .category = (uint8_t)found->category},
 	};
 	int error;
 

@@ -185,7 +185,7 @@ int tables_put_unseen(struct model *model, const struct process *process, struct
 	        .type = kinds_type_of_mode(entry->mode),
 	        .thread_id = process->process_id,
 	};
-	struct handle *handle = points_handle_new(&maker, entry->file, 0, (uint16_t)entry->mode);
+	struct handle *handle = points_handle_new(&maker, entry->file, (uint16_t)entry->mode);
 
 	if (!handle)
 		return -ENOMEM;

@@ -22,6 +22,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import scale
+import tools
+
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent.parent
 BUILD = Path(os.environ.get("LEFTOPEN_BUILD") or ROOT / "build").resolve()
@@ -182,12 +185,14 @@ def run_session(column, steps, folder):
 
 
 def measure(rounds, folder):
-    """@return {column: [(session of loops, session of the demo), ...]}, and whether nobody else was tracing"""
+    """@return {column: [(session of loops, session of the demo), ...]}, {tool: [ns or why not, ...]}, and whether nobody
+    else was tracing"""
     loops = [[f"loop_{name}", BUILD / "bench/loop", name, turns, slices] for name, turns, slices in LOOPS]
     loops.append(["loop_python", PYTHON, BENCH / "open_close.py"])
     loops += [["compile", "make", "-s", "-B", "-j2", "-C", folder / "compile"]] * COMPILES
     demo = [["demo", PYTHON, "-m", "pytest", "-q", "tests/demo/leaky"]]
     sessions = {column: [] for column in COLUMNS}
+    others = {tool.name: [] for tool in tools.TOOLS}
     alone = True
     for number in range(rounds):
         for column in COLUMNS:
@@ -197,7 +202,11 @@ def measure(rounds, folder):
                 alone = wait_until_alone() and alone
                 pair.append(run_session(column, steps, folder))
             sessions[column].append(tuple(pair))
-    return sessions, alone
+        for tool in tools.TOOLS:
+            print(f"round {number + 1} of {rounds}: {tool.name}", file=sys.stderr, flush=True)
+            alone = wait_until_alone() and alone
+            others[tool.name].append(tools.measure(BUILD, tool))
+    return sessions, others, alone
 
 
 def value_of(sessions, row):
@@ -209,16 +218,21 @@ def as_text(value, unit):
     return f"{value:,.0f} ns" if unit == "ns" else f"{value:.2f} s"
 
 
-def print_ratios(sessions):
-    print("| ns: best slice, s: median of the runs | " + " | ".join(COLUMNS) + " | aim with fp |")
-    print("|---" * (len(COLUMNS) + 2) + "|")
+def print_ratios(sessions, others):
+    titles = ["ns: best slice, s: median of the runs", *COLUMNS, "aim with fp", *others]
+    print(f"| {' | '.join(titles)} |")
+    print("|---" * len(titles) + "|")
     for row in ROWS:
         bare = value_of(sessions["nothing"], row)
         cells = [as_text(bare, row.unit)]
         for column in COLUMNS[1:]:
             value = value_of(sessions[column], row)
             cells.append(f"{value / bare:.2f} x ({as_text(value, row.unit)})")
-        print(f"| {row.title} | " + " | ".join(cells) + f" | {row.aim + ' x' if row.aim else ''} |")
+        cells.append(row.aim + " x" if row.aim else "")
+        cells += [tools.cell(figures, bare) if row.key == "open_close" else "" for figures in others.values()]
+        print(f"| {row.title} | {' | '.join(cells)} |")
+    print()
+    tools.print_missing(others)
 
 
 def print_moments(sessions):
@@ -266,13 +280,15 @@ def main():
     try:
         (folder / "compile").mkdir()
         make_sources(folder / "compile")
-        sessions, alone = measure(rounds, folder)
+        sessions, others, alone = measure(rounds, folder)
+        print_machine(rounds, alone)
+        print_ratios(sessions, others)
+        print()
+        print_moments(sessions)
+        print()
+        scale.print_scale(BUILD, folder, wait_until_alone)
     finally:
         shutil.rmtree(folder)
-    print_machine(rounds, alone)
-    print_ratios(sessions)
-    print()
-    print_moments(sessions)
     if os.environ.get("BENCH_JSON"):
         raw = {column: [[vars(session) for session in pair] for pair in pairs] for column, pairs in sessions.items()}
         Path(os.environ["BENCH_JSON"]).write_text(json.dumps(raw, indent=1))

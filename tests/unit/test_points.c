@@ -38,7 +38,7 @@ static struct fd_table *table_of(uint64_t pointer)
 static struct handle *handle_of(uint64_t file)
 {
 	struct maker maker = {.made_ns = file};
-	struct handle *handle = points_handle_new(&maker, file, file, 0);
+	struct handle *handle = points_handle_new(&maker, file, 0);
 
 	cr_assert_not_null(handle);
 	return handle;

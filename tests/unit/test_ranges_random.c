@@ -121,7 +121,7 @@ static void check_layout(const struct pair *pair)
 		cr_assert_eq(range->start, page * PAGE);
 		cr_assert_eq(range->end, end * PAGE);
 		cr_assert_eq(range->maker.made_ns, pair->pages[page].owner);
-		range = range_set_next((struct range *)range);
+		range = range_set_next(pair->space->ranges, (struct range *)range);
 		page = end;
 	}
 	cr_assert_null(range);

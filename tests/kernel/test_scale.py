@@ -1,0 +1,23 @@
+"""Many processes: none is lost, and none stays.
+
+tests/soak/test_scale.py has the same for minutes, with the memory that it takes.
+"""
+
+import watching
+from scale_case import Churn
+from watching import Watching
+
+PROCESSES = 6000
+PER_SECOND = 3000
+
+
+def test_processes_that_are_gone_leave_nothing():
+    with Churn(PER_SECOND) as churn, Watching("-p", str(churn.pid), "--inherited", "--samples", "0") as watch:
+        watch.follows(churn.pid)
+        churn.make(PROCESSES)
+        report = watch.ask_for_table()
+        assert report["completeness"]["complete"], report["completeness"]
+        assert report["completeness"]["drift"] == report["completeness"]["reconciled"] == 0
+        assert report["completeness"]["events"] > 10 * PROCESSES
+        assert watching.pids(report) == {churn.pid}
+        assert set(watching.live_descriptors(report, churn.pid)) == set(watching.descriptors_of(churn.pid))
