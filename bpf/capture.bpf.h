@@ -40,6 +40,8 @@ static __always_inline struct capture_scratch *capture_scratch_take(void)
 {
 	u32 thread_id = bpf_get_current_task_btf()->pid;
 
+	if (!config_preemptible)
+		return capture_scratch_get();
 	for (u32 i = 0; i < CAPTURE_SCRATCHES_PREEMPTIBLE; i++) {
 		u32 index = i;
 		struct capture_scratch *scratch = bpf_map_lookup_elem(&capture_scratch, &index);
@@ -48,8 +50,6 @@ static __always_inline struct capture_scratch *capture_scratch_take(void)
 			scratch->index = i;
 			return scratch;
 		}
-		if (!config_preemptible)
-			break;
 	}
 	count_loss(LOSS_SCRATCH_BUSY);
 	return NULL;
@@ -57,7 +57,8 @@ static __always_inline struct capture_scratch *capture_scratch_take(void)
 
 static __always_inline void capture_scratch_return(struct capture_scratch *scratch)
 {
-	__sync_lock_test_and_set(&scratch->thread_id, 0);
+	if (config_preemptible)
+		__sync_lock_test_and_set(&scratch->thread_id, 0);
 }
 
 struct pending_numbers {

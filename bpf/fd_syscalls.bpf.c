@@ -31,31 +31,37 @@
 	(BIT(0) | BIT(5) | BIT(7) | BIT(13) | BIT(14) | BIT(17) | BIT(18) | BIT(19) | BIT(28) | BIT(30) | \
 	 BIT(32) | BIT(33) | BIT(36))
 
-/* @return whether a result that is not an error is a descriptor, and a new one */
-static __always_inline bool gives_descriptor(u32 call, const struct pt_regs *registers)
+/* The registers are asked for only by the calls that need them: it costs as much as a read of memory.
+ * @return whether a result that is not an error is a descriptor, and a new one */
+static __always_inline bool gives_descriptor(u32 call)
 {
+	const struct pt_regs *registers;
 	u32 flags = 0;
 
 	switch (call) {
 	case __NR_fcntl:
+		registers = saved_registers();
 		return (u32)registers->si == F_DUPFD || (u32)registers->si == F_DUPFD_CLOEXEC;
 	case __NR_dup2:
+		registers = saved_registers();
 		return (u32)registers->di != (u32)registers->si;
 	case __NR_bpf:
+		registers = saved_registers();
 		return (u32)registers->di < 64 && BPF_COMMANDS_THAT_GIVE >> (u32)registers->di & 1;
 	case __NR_signalfd:
 	case __NR_signalfd4:
 		/* Else the mask of one that is there is changed. */
-		return (s32)registers->di == -1;
+		return (s32)saved_registers()->di == -1;
 	case __NR_landlock_create_ruleset:
 		/* Each flag asks for a number that is none: the ABI's version, its errata. */
-		return !(u32)registers->dx;
+		return !(u32)saved_registers()->dx;
 	case __NR_seccomp:
+		registers = saved_registers();
 		return (u32)registers->di == SECCOMP_SET_MODE_FILTER &&
 		       registers->si & SECCOMP_FILTER_NEW_LISTENER;
 	case __NR_io_uring_setup:
 		(void)bpf_probe_read_user(&flags, sizeof(flags),
-		                          (void *)registers->si + IORING_PARAMS_FLAGS_AT);
+		                          (void *)saved_registers()->si + IORING_PARAMS_FLAGS_AT);
 		return !(flags & IORING_REGISTERED_FD_ONLY);
 	default:
 		return true;
@@ -66,21 +72,21 @@ static __always_inline bool gives_descriptor(u32 call, const struct pt_regs *reg
 CALL_PROGRAM("tracepoint", fd_by_result, trace_event_raw_sys_exit)
 {
 	const struct fd_call *call = fd_call_of(ctx);
-	struct pt_regs *registers = saved_registers();
 	struct followed_process *process;
 	struct capture_scratch *scratch;
 	struct files_struct *files;
 	struct file *file;
 	long fd = ctx->ret;
 
-	if (fd < 0 || !gives_descriptor(ctx->id, registers) || !(process = followed_current()))
+	if (fd < 0 || !gives_descriptor(ctx->id) || !(process = followed_current()))
 		return 0;
 	files = bpf_get_current_task_btf()->files;
 	file = compat_table_file(files, fd);
 	scratch = file ? capture_scratch_take() : NULL;
 	if (!scratch)
 		return 0;
-	fd_pending(scratch, process, call, files, call->gives == FD_GIVES_COPY ? (s32)registers->di : -1);
+	fd_pending(scratch, process, call, files,
+	           call->gives == FD_GIVES_COPY ? (s32)saved_registers()->di : -1);
 	scratch->pending.fd.file = (u64)file;
 	scratch->pending.numbers[0] = fd;
 	scratch->pending.count = 1;
