@@ -164,7 +164,7 @@ class Watching:
         before = self.stamp()
         self.process.send_signal(signal.SIGUSR1)
         processes.wait_until(lambda: self.stamp() != before, "the file is replaced")
-        return self.read() if validate else self._load()
+        return self.read() if validate else self.look()
 
     def stamp(self):
         """Return which file it is now, None where there is none."""
