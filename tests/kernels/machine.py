@@ -117,7 +117,7 @@ class Machine:
         # preempted far more often than on any machine.
         self._qemu = subprocess.Popen(
             ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-M", "q35",
-             "-accel", "tcg,thread=single", "-icount", "shift=0", "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MB),
+             "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MB),
              "-kernel", packages.image(tree, version), "-initrd", initrd,
              "-append", "console=ttyS0 rdinit=/init panic=-1 quiet",
              "-serial", "file:" + self._console, "-serial", "file:" + self._written, *devices],
