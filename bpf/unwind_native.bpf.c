@@ -57,11 +57,7 @@ static __always_inline int capture_native_by(void *ctx, void *programs)
 
 	if (!scratch)
 		return 0;
-	/* Since 6.13 (commit a76ab5731e32) a program has a stack of its own a CPU, which the guard against
-	 * recursion keeps to one thread: but not that of one that others call by tail calls. One that may
-	 * make such a call itself has none. */
-	if (config_preemptible && compat_loop_zero())
-		bpf_tail_call(ctx, programs, CAPTURE_COUNT);
+	compat_use_thread_stack(ctx, programs);
 	stack_begin(scratch);
 	if (!has_frame_pointers(registers)) {
 		scratch->stack.end = STACK_END_FRAME_POINTERS;

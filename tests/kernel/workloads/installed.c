@@ -19,9 +19,9 @@
 
 /* include/uapi/linux/userfaultfd.h, since 6.1; include/uapi/linux/pidfd.h, since 6.11 */
 #ifndef USERFAULTFD_IOC_NEW
-#define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
+#define USERFAULTFD_IOC_NEW 0xAA00
 #endif
-#define PIDFD_GET_NET_NAMESPACE_NUMBER _IO(0xFF, 4)
+#define PIDFD_GET_NET_NAMESPACE_NUMBER 0xFF04
 
 static int opened(const char *name, int flags)
 {
