@@ -28,7 +28,7 @@ static __always_inline void turn_take(void)
 {
 	u32 thread_id = bpf_get_current_task_btf()->pid, place = thread_id & (TURNS_TAKEN_COUNT - 1), *turn;
 
-	if (!config_preemptible)
+	if (!config_stand_ins)
 		return;
 	turn = bpf_map_lookup_elem(&turns_taken, &place);
 	if (turn)

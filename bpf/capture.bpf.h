@@ -153,8 +153,8 @@ static __always_inline void capture_take_python_hint(struct followed_process *pr
 }
 
 /* Captures the stack of the pending handle's maker and sends both. */
-static __always_inline void capture_and_send(void *ctx, struct followed_process *process,
-                                             struct capture_scratch *scratch)
+static __always_inline void capture_and_send_by(void *ctx, struct followed_process *process,
+                                                struct capture_scratch *scratch, void *programs)
 {
 	if (config_stacks == STACKS_MODE_NONE) {
 		capture_send(0);
@@ -166,11 +166,17 @@ static __always_inline void capture_and_send(void *ctx, struct followed_process 
 	scratch->python_runtime = process->python_runtime;
 	scratch->python_minor = process->python_minor;
 	if (scratch->python_runtime)
-		bpf_tail_call(ctx, &capture_programs, CAPTURE_PYTHON);
+		bpf_tail_call(ctx, programs, CAPTURE_PYTHON);
 	else
-		bpf_tail_call(ctx, &capture_programs, CAPTURE_NATIVE);
+		bpf_tail_call(ctx, programs, CAPTURE_NATIVE);
 	count_loss(LOSS_TAIL_CALL);
 	capture_send(0);
+}
+
+static __always_inline void capture_and_send(void *ctx, struct followed_process *process,
+                                             struct capture_scratch *scratch)
+{
+	capture_and_send_by(ctx, process, scratch, &capture_programs);
 }
 
 #endif

@@ -46,6 +46,18 @@ static __always_inline u64 compat_loop_zero(void)
 	return *(volatile u64 *)&always_zero;
 }
 
+/* Since 6.13 (commit a76ab5731e32) the verifier gives programs a stack of their own a CPU, where what leaves
+ * a program out that is active on a CPU keeps two threads from being in it. Nothing does so for a program
+ * that others tail-call, nor, up to 7.1, for one at a uprobe (include/linux/bpf.h,
+ * bpf_prog_run_array_uprobe), though both can be preempted. One that may make a tail call itself runs on its
+ * thread's stack.
+ * @param programs a map of programs of that type; none is called */
+static __always_inline void compat_use_thread_stack(void *ctx, void *programs)
+{
+	if (*(volatile __u64 *)&always_zero)
+		bpf_tail_call(ctx, programs, 0);
+}
+
 /* The same of a table that is not the current task's own, and that may be gone: then there is nothing, or
  * what is not one. */
 static __always_inline struct file *compat_other_table_file(u64 files, u32 fd)

@@ -16,7 +16,8 @@
 extern const volatile __u32 config_stacks; /* enum stacks_mode */
 extern const volatile __u32 config_ring_bytes;
 extern const volatile __u64 config_huge_page_bytes; /* the machine's default size */
-extern const volatile __u32 config_preemptible;     /* 1: see call_program.bpf.h */
+extern const volatile __u32 config_preemptible;     /* 1: programs that capture can be preempted */
+extern const volatile __u32 config_stand_ins;       /* 1: see call_program.bpf.h */
 /* Set while running: programs stay attached for seconds after the daemon has finished, doing nothing. */
 extern __u32 switched_on;
 /* Whom a survey adds to what is followed: enum survey_follows. */
@@ -138,6 +139,14 @@ struct {
 	__type(key, u32);
 	__type(value, u32);
 } capture_programs __weak SEC(".maps");
+
+/* The same for the program at fd_install: programs of one array are of one type. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, CAPTURE_COUNT);
+	__type(key, u32);
+	__type(value, u32);
+} installed_capture_programs __weak SEC(".maps");
 
 /* Numbers that one call gave. Chosen by: eight full messages of descriptors at once. */
 #define FD_NUMBERS_MAX 2048

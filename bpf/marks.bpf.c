@@ -9,12 +9,21 @@
 #include "call_program.bpf.h"
 #include "mark.bpf.h"
 
+/* Those at uprobes call none. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} no_programs SEC(".maps");
+
 /* libc's exit, perl_destruct, ruby_cleanup: the set is taken as the function is entered. */
 SEC("uprobe")
 int mark_exit(struct pt_regs *ctx)
 {
 	struct followed_process *process = followed_current();
 
+	compat_use_thread_stack(ctx, &no_programs);
 	if (process)
 		mark_take(process, SHUTDOWN_EXIT);
 	return 0;
@@ -27,6 +36,7 @@ int mark_python_finalize(struct pt_regs *ctx)
 {
 	struct followed_process *process = followed_current();
 
+	compat_use_thread_stack(ctx, &no_programs);
 	if (process && !process->finalizing_thread)
 		process->finalizing_thread = (u32)bpf_get_current_pid_tgid();
 	return 0;
@@ -38,6 +48,7 @@ int mark_python_collect(struct pt_regs *ctx)
 {
 	struct followed_process *process = followed_current();
 
+	compat_use_thread_stack(ctx, &no_programs);
 	if (process && process->finalizing_thread == (u32)bpf_get_current_pid_tgid())
 		mark_take(process, SHUTDOWN_FINALIZE);
 	return 0;
@@ -101,6 +112,7 @@ int mark_setenv(struct pt_regs *ctx)
 	struct followed_process *process = followed_current();
 	char after;
 
+	compat_use_thread_stack(ctx, &no_programs);
 	if (process && names_test(ctx->di, &after) && !after)
 		test_announced(process, ctx->si);
 	return 0;
@@ -113,6 +125,7 @@ int mark_putenv(struct pt_regs *ctx)
 	struct followed_process *process = followed_current();
 	char after;
 
+	compat_use_thread_stack(ctx, &no_programs);
 	if (process && names_test(ctx->di, &after) && after == '=')
 		test_announced(process, ctx->di + PYTEST_VARIABLE_LENGTH + 1);
 	return 0;

@@ -9,7 +9,7 @@
 #include "core_compat.bpf.h"
 #include "found.bpf.h"
 #include "path.bpf.h"
-#include "table.bpf.h"
+#include "table_holders.bpf.h"
 
 /* include/linux/sched.h */
 #define PF_KTHREAD 0x00200000
@@ -95,7 +95,48 @@ static __always_inline bool survey_send_numbers(struct survey_table *survey, str
 	return !is_whole;
 }
 
-/* A table is told of once: by the leader, or by a thread that has its own or whose leader is gone. */
+struct speaker_walk {
+	struct list_head *head;
+	struct list_head *at;
+	struct files_struct *files; /* NULL: whichever */
+	u64 found;                  /* struct task_struct * */
+};
+
+static long speaker_step(u32 index, struct speaker_walk *walk)
+{
+	struct list_head *at = walk->at;
+	struct task_struct *task = (void *)at - bpf_core_field_offset(struct task_struct, thread_node);
+
+	if (!at || at == walk->head)
+		return 1;
+	if (BPF_CORE_READ(task, mm) && (!walk->files || BPF_CORE_READ(task, files) == walk->files)) {
+		walk->found = (u64)task;
+		return 1;
+	}
+	walk->at = BPF_CORE_READ(at, next);
+	return 0;
+}
+
+/* What threads share is told of once, as two surveys are to agree: by the leader, or where that is gone or
+ * has another table by the first that has this one. The kernel shows each thread that has another table than
+ * its leader (kernel/bpf/task_iter.c, task_seq_get_next).
+ * @param files NULL: what is told of is the space */
+static __always_inline bool survey_speaks(struct task_struct *task, struct files_struct *files)
+{
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	struct list_head *head = (void *)signal + bpf_core_field_offset(struct signal_struct, thread_head);
+	struct speaker_walk walk = {.head = head, .files = files};
+
+	if (task->pid == task->tgid)
+		return true;
+	if (BPF_CORE_READ(leader, mm) && (!files || BPF_CORE_READ(leader, files) == files))
+		return false;
+	walk.at = BPF_CORE_READ(head, next);
+	bpf_loop(HOLDERS_THREADS_MAX, speaker_step, &walk, 0);
+	return walk.found == (u64)task;
+}
+
 SEC("iter/task")
 int survey_tables(struct bpf_iter__task *ctx)
 {
@@ -112,7 +153,7 @@ int survey_tables(struct bpf_iter__task *ctx)
 		return 0;
 	leader = BPF_CORE_READ(task, group_leader);
 	files = BPF_CORE_READ(task, files);
-	if (!files || (task->pid != task->tgid && files == BPF_CORE_READ(leader, files)))
+	if (!files || !survey_speaks(task, files))
 		return 0;
 	process_id = ids_process(task);
 	goes_on = survey->files == (u64)files && survey->process_id == process_id;
@@ -221,6 +262,8 @@ int survey_ranges_of(struct bpf_iter__task_vma *ctx)
 		survey_send_ranges(event, 1);
 		return 0;
 	}
+	if (!survey_speaks(task, NULL))
+		return 0;
 	process_id = ids_process(task);
 	mm = BPF_CORE_READ(task, mm);
 	space = (u64)mm;

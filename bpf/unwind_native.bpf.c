@@ -8,6 +8,7 @@ const volatile __u32 config_stacks = STACKS_MODE_FP;
 const volatile __u32 config_ring_bytes = 16 << 20;
 const volatile __u64 config_huge_page_bytes = 2 << 20;
 const volatile __u32 config_preemptible = 0;
+const volatile __u32 config_stand_ins = 0;
 __u32 switched_on = 0;
 __u32 survey_follows = SURVEY_FOLLOWS_NONE;
 __u32 own_process_id = 0, holder_process_id = 0, left_out_process_id = 0;
@@ -47,8 +48,7 @@ static __always_inline bool has_frame_pointers(const struct pt_regs *registers)
 	return native_remember(frame[1]);
 }
 
-SEC("tracepoint")
-int capture_native(void *ctx)
+static __always_inline int capture_native_by(void *ctx, void *programs)
 {
 	struct pt_regs *registers = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	struct capture_scratch *scratch = capture_scratch_get();
@@ -57,11 +57,7 @@ int capture_native(void *ctx)
 
 	if (!scratch)
 		return 0;
-	/* Since 6.13 (commit a76ab5731e32) a program has a stack of its own a CPU, which the guard against
-	 * recursion keeps to one thread: but not that of one that others call by tail calls. One that may
-	 * make such a call itself has none. */
-	if (config_preemptible && compat_loop_zero())
-		bpf_tail_call(ctx, &capture_programs, CAPTURE_COUNT);
+	compat_use_thread_stack(ctx, programs);
 	stack_begin(scratch);
 	if (!has_frame_pointers(registers)) {
 		scratch->stack.end = STACK_END_FRAME_POINTERS;
@@ -77,4 +73,16 @@ int capture_native(void *ctx)
 	}
 	stack_finish(scratch);
 	return 0;
+}
+
+SEC("tracepoint")
+int capture_native(void *ctx)
+{
+	return capture_native_by(ctx, &capture_programs);
+}
+
+SEC("?fexit/fd_install")
+int installed_native(void *ctx)
+{
+	return capture_native_by(ctx, &installed_capture_programs);
 }

@@ -330,8 +330,7 @@ static __always_inline u64 find_frame(const struct python_layout *layout, u64 ru
 	return frame;
 }
 
-SEC("tracepoint")
-int capture_python(void *ctx)
+static __always_inline int capture_python_by(void *ctx, void *programs)
 {
 	struct capture_scratch *scratch = capture_scratch_get();
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -346,7 +345,7 @@ int capture_python(void *ctx)
 		walk.frame = find_frame(walk.layout, scratch->python_runtime, &unsure);
 	/* A program that embeds Python and is outside of it, or a thread that Python does not know. */
 	if (!walk.frame && !unsure) {
-		bpf_tail_call(ctx, &capture_programs, CAPTURE_NATIVE);
+		bpf_tail_call(ctx, programs, CAPTURE_NATIVE);
 		count_loss(LOSS_TAIL_CALL);
 	}
 	stack_begin(scratch);
@@ -362,4 +361,16 @@ int capture_python(void *ctx)
 		scratch->stack.end = STACK_END_DEPTH;
 	stack_finish(scratch);
 	return 0;
+}
+
+SEC("tracepoint")
+int capture_python(void *ctx)
+{
+	return capture_python_by(ctx, &capture_programs);
+}
+
+SEC("?fexit/fd_install")
+int installed_python(void *ctx)
+{
+	return capture_python_by(ctx, &installed_capture_programs);
 }

@@ -28,6 +28,8 @@
 #include "unwind/python_layout.h"
 
 #define LINKS_MAX 1024
+/* Those of native stacks and of Python's (bpf/maps.bpf.h). */
+#define CAPTURE_PROGRAM_COUNT 2
 
 struct loader {
 	struct leftopen_bpf *skeleton;
@@ -121,19 +123,28 @@ static int fill_layouts(struct loader *loader)
 	return 0;
 }
 
-static int fill_capture_programs(struct loader *loader)
+static int fill_program_array(const struct bpf_map *map, const struct bpf_program *const *programs)
 {
-	int map = bpf_map__fd(loader->skeleton->maps.capture_programs);
-	const struct bpf_program *programs[] = {loader->skeleton->progs.capture_native,
-	                                        loader->skeleton->progs.capture_python};
-
-	for (uint32_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+	for (uint32_t i = 0; i < CAPTURE_PROGRAM_COUNT; i++) {
 		int program = bpf_program__fd(programs[i]);
 
-		if (bpf_map_update_elem(map, &i, &program, BPF_ANY))
+		if (bpf_map_update_elem(bpf_map__fd(map), &i, &program, BPF_ANY))
 			return -errno;
 	}
 	return 0;
+}
+
+static int fill_capture_programs(struct leftopen_bpf *skeleton)
+{
+	const struct bpf_program *const calls[CAPTURE_PROGRAM_COUNT] = {skeleton->progs.capture_native,
+	                                                                skeleton->progs.capture_python};
+	const struct bpf_program *const installed[CAPTURE_PROGRAM_COUNT] = {skeleton->progs.installed_native,
+	                                                                    skeleton->progs.installed_python};
+	int error = fill_program_array(skeleton->maps.capture_programs, calls);
+
+	if (!error && bpf_program__autoload(skeleton->progs.fd_installed))
+		error = fill_program_array(skeleton->maps.installed_capture_programs, installed);
+	return error;
 }
 
 int loader_open(const struct loader_options *options, struct loader **ret_loader,
@@ -163,7 +174,7 @@ int loader_open(const struct loader_options *options, struct loader **ret_loader
 	if (!error)
 		error = fill_layouts(loader);
 	if (!error)
-		error = fill_capture_programs(loader);
+		error = fill_capture_programs(loader->skeleton);
 	if (error)
 		goto fail;
 	*ret_loader = loader;
@@ -237,7 +248,8 @@ static int attach_program(struct loader *loader, struct bpf_program *program, in
 		/* A call that this kernel does not have cannot be made on it. */
 		return error == -ENOENT ? 0 : error;
 	}
-	if (strncmp(section, "tp_btf/", 7) || !bpf_program__autoload(program))
+	if (!bpf_program__autoload(program) ||
+	    (strncmp(section, "tp_btf/", 7) && program != loader->skeleton->progs.fd_installed))
 		return 0;
 	link = bpf_program__attach(program);
 	if (!link)

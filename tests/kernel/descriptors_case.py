@@ -23,6 +23,10 @@ RECEIVED_MAKERS = [
     "recvmsg_pidfd", "received_file", "received_memfd", "received_socket", "received_pipe", "received_pidfd",
     "received_queue", "received_epoll", "recvmmsg", "recvmmsg_several", "recvmmsg_truncated"]
 
+INSTALLED_MAKERS = [
+    "terminal_peer", "owner_of_a_namespace", "namespace_of_a_socket", "namespace_of_a_pidfd",
+    "userfaultfd_of_a_device", "file_of_an_event", "file_of_a_supervisor"]
+
 # Calls whose cases bear other names.
 CASES = {"fcntl": "fcntl_dupfd", "bpf": "bpf_map"}
 

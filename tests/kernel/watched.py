@@ -2,7 +2,7 @@
 
 Commands: open PATH; close NUMBER; daemon PATH: opens it in a process of a session of its own that is re-parented,
 and answers with its pid; name HEX: the process's name (prctl PR_SET_NAME); limit N (RLIMIT_NOFILE); storm N: opens
-and closes as fast as it can; trickle PATH: says "begun", and opens it again and again until the next line; end. Arguments: files to open before anything else.
+and closes as fast as it can; apart N: begins N threads with tables of their own, of which each opens a file; trickle PATH: says "begun", and opens it again and again until the next line; end. Arguments: files to open before anything else.
 Inputs: standard input. Outputs: "ok", or what is asked for.
 """
 
@@ -12,6 +12,7 @@ import resource
 import select
 import signal
 import sys
+import threading
 
 HELD = []
 
@@ -74,6 +75,23 @@ def trickle(path):
     return str(len(HELD))
 
 
+def open_apart(opened):
+    """Open a file in a table of the thread's own, and go on holding it."""
+    assert ctypes.CDLL(None).unshare(0x400) == 0  # CLONE_FILES
+    HELD.append(os.open("/dev/null", os.O_RDONLY))
+    opened.set()
+    threading.Event().wait()
+
+
+def begin_apart(count):
+    """Begin threads that hold tables of their own."""
+    for _ in range(count):
+        opened = threading.Event()
+        threading.Thread(target=open_apart, args=(opened,), daemon=True).start()
+        opened.wait()
+    return "ok"
+
+
 def obey(command, argument):
     """Do what a line says; return the answer."""
     if command == "open":
@@ -90,6 +108,8 @@ def obey(command, argument):
     if command == "limit":
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(argument), int(argument)))
         return "ok"
+    if command == "apart":
+        return begin_apart(int(argument))
     if command == "trickle":
         return trickle(argument)
     assert command == "storm", command

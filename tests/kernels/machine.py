@@ -112,12 +112,10 @@ class Machine:
         for tag, path in {"root": "/", **shares}.items():
             devices += ["-fsdev", "local,id=%s,path=%s,security_model=none,readonly=on,multidevs=remap" % (tag, path),
                        "-device", "virtio-9p-pci,fsdev=%s,mount_tag=%s" % (tag, tag)]
-        # One thread for both processors: with a thread each, one boot of 6.12 in ten crashes. The guest's clock goes
-        # by instructions, one a nanosecond: by the host's a tick would come every few hundred of them, and programs be
-        # preempted far more often than on any machine.
+        # One thread for both processors: with a thread each, one boot of 6.12 in ten crashes.
         self._qemu = subprocess.Popen(
             ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-M", "q35",
-             "-accel", "tcg,thread=single", "-icount", "shift=0", "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MB),
+             "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MB),
              "-kernel", packages.image(tree, version), "-initrd", initrd,
              "-append", "console=ttyS0 rdinit=/init panic=-1 quiet",
              "-serial", "file:" + self._console, "-serial", "file:" + self._written, *devices],

@@ -33,6 +33,8 @@ TESTS = {
     "test_descriptors.py": "",
     "test_descriptors_rare.py": "",
     "test_descriptors_received.py": "",
+    "test_descriptors_installed.py": "",
+    "test_uring.py": "",
     "test_tables.py": "",
     "test_mappings.py": "",
     "test_processes.py": "",
@@ -44,6 +46,8 @@ TESTS = {
     "test_bad_input.py": "",
     "test_bad_names.py": "",
     "test_ordinary.py": "",
+    "test_watch.py": "",
+    "test_watch_threads.py": "",
 }
 BOOT_LIMIT_S = 120
 FILE_LIMIT_S = 900

@@ -1,0 +1,54 @@
+/*
+ * Descriptors that no call's result tells of: the kernel's own function that puts one into a table, in calls
+ * that are not in fd_calls.def (an ioctl, a read of fanotify events, one whose result a seccomp supervisor
+ * puts there). What io_uring makes is told as its requests are done. Loaded where the kernel lets programs be
+ * attached to its functions; else these are found by comparing with its tables. Such programs can be
+ * preempted on every kernel. Outputs: EVENT_FD_MADE.
+ */
+#include "maps.bpf.h"
+#include <bpf/bpf_tracing.h>
+#include "capture.bpf.h"
+#include "core_compat.bpf.h"
+#include "fd_calls.bpf.h"
+
+/* include/linux/sched.h */
+#define PF_IO_WORKER 0x00000010
+/* arch/x86/include/asm/segment.h: code of a 32-bit program, whose calls have other numbers */
+#define USER32_CS 0x23
+
+static __always_inline struct fd_call install_call(u64 number)
+{
+	struct fd_call call = {HANDLE_ORIGIN_FD_INSTALL, FD_GIVES_NOTHING};
+
+	if (number == __NR_ioctl)
+		call.origin = HANDLE_ORIGIN_IOCTL;
+	else if (number == __NR_read)
+		call.origin = HANDLE_ORIGIN_READ;
+	else if (number < FD_CALL_NUMBERS)
+		call.gives = fd_calls[number].gives;
+	return call;
+}
+
+SEC("?fexit/fd_install")
+int BPF_PROG(fd_installed, unsigned int fd, struct file *file)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *registers = saved_registers();
+	struct capture_scratch *scratch;
+	struct followed_process *process;
+	struct fd_call call = install_call(registers->orig_ax);
+
+	if (call.gives || !(process = followed_current()))
+		return 0;
+	if (task->io_uring || task->flags & PF_IO_WORKER || registers->cs == USER32_CS)
+		return 0;
+	scratch = capture_scratch_take();
+	if (!scratch)
+		return 0;
+	fd_pending(scratch, process, &call, compat_own_files(), -1);
+	scratch->pending.fd.file = (u64)file;
+	scratch->pending.numbers[0] = fd;
+	scratch->pending.count = 1;
+	capture_and_send_by(ctx, process, scratch, &installed_capture_programs);
+	return 0;
+}
