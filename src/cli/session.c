@@ -47,7 +47,8 @@ struct session {
 	uint64_t started_ns, armed_ns, measured_from_ns;
 	enum survey_follows follows; /* in each survey */
 	bool measuring;
-	bool marks_later;  /* files that come are only looked at */
+	bool marks_later; /* files that come are only looked at */
+	uint64_t comparisons_failed;
 	uint64_t not_kept; /* files and code objects beyond what is kept, and events that are not valid */
 	char working_directory[PATH_MAX];
 };
@@ -318,7 +319,10 @@ uint64_t session_losses(const struct session *session)
 
 int session_survey(struct session *session)
 {
-	return survey(session, session->follows);
+	int error = survey(session, session->follows);
+
+	session->comparisons_failed += error != 0;
+	return error;
 }
 
 int session_ring_fd(const struct session *session)
@@ -424,6 +428,7 @@ int session_snapshot(struct session *session, enum session_detail detail, struct
 	        .working_directory = session->working_directory,
 	        .rules = &session->rules,
 	        .losses = losses,
+	        .comparisons_failed = session->comparisons_failed,
 	        .not_kept = session->not_kept,
 	        .progress = options->progress,
 	        .progress_context = options->progress_context,

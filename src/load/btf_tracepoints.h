@@ -1,6 +1,6 @@
 /*
- * Which tracepoints the kernel has for programs of typed arguments, and with which arguments: those of
- * io_uring were renamed and changed, and a kernel may be without any.
+ * Which tracepoints and iterators the kernel has for programs of typed arguments, and with which arguments:
+ * those of io_uring were renamed and changed, and a kernel may be without any.
  */
 #ifndef LEFTOPEN_LOAD_BTF_TRACEPOINTS_H
 #define LEFTOPEN_LOAD_BTF_TRACEPOINTS_H
@@ -30,8 +30,8 @@ int btf_tracepoint_arguments(const struct btf *kernel, const char *name);
 bool btf_tracepoints_have(const struct btf *kernel, enum btf_tracepoints_role role);
 
 /**
- * Before loading: leaves those programs out whose tracepoint the kernel does not have. Takes some 20 ms, as
- * all of the kernel's types are read.
+ * Before loading: leaves those programs out whose tracepoint or iterator the kernel does not have. Takes some
+ * 20 ms, as all of the kernel's types are read.
  * @return 0; -ENOMEM; -errno of the kernel's BTF; -ESRCH: the object has not the programs of the table
  */
 int btf_tracepoints_choose(struct bpf_object *object);

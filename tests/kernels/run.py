@@ -42,6 +42,9 @@ TESTS = {
     "test_demo.py": "not valgrind",
     "test_bounds.py": "",
     "test_bad_input.py": "",
+    "test_missing_features.py": "",
+    "test_namespaces.py": "",
+    "test_large.py": "",
     "test_bad_names.py": "",
     "test_ordinary.py": "",
 }
