@@ -22,8 +22,9 @@ static __always_inline struct upid *ids_number(struct pid *pid, u32 level)
 	       level * bpf_core_type_size(struct upid);
 }
 
-/* @return the id in leftopen's namespace; 0: it has none there */
-static __always_inline u32 ids_of(struct pid *pid)
+/* A function of its own, as what it needs of the stack would be too much for who asks.
+ * @return the id in leftopen's namespace; 0: it has none there */
+static __noinline u32 ids_of(struct pid *pid)
 {
 	struct upid *number;
 

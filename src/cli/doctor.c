@@ -157,11 +157,13 @@ static void print_verdict(const struct feature_results *results)
 	size_t unknown = 0;
 	const char *separator = "";
 
-	if (features_suffice(results)) {
+	if (features_suffice(results, FEATURE_USER_WATCH)) {
 		puts("\nleftopen can follow processes on this machine");
 		return;
 	}
-	printf("\nleftopen cannot follow processes here: ");
+	printf(features_suffice(results, FEATURE_USER_RUN)
+	               ? "\nleftopen can run and follow commands on this machine, and cannot watch: "
+	               : "\nleftopen cannot follow processes here: ");
 	for (int id = 0; id < FEATURE_COUNT; id++) {
 		if (!features_find(id)->required || results->of[id].state == FEATURE_OK)
 			continue;
@@ -220,5 +222,5 @@ int doctor_main(int argc, char **argv)
 	print_verdict(&results);
 	if (!message_is_written())
 		return LAUNCH_STATUS_FAILED;
-	return features_suffice(&results) ? EXIT_OK : EXIT_MISSING;
+	return features_suffice(&results, FEATURE_USER_WATCH) ? EXIT_OK : EXIT_MISSING;
 }

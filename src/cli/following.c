@@ -15,7 +15,6 @@
 #include "cli/launch.h"
 #include "cli/message.h"
 #include "cli/session.h"
-#include "load/features.h"
 #include "load/loader.h"
 
 /* How long an event waits in a ring that is nearly empty. */
@@ -176,24 +175,24 @@ void following_raise_descriptor_limit(void)
 	}
 }
 
-/* @return the first feature that following needs and that is not there, or NULL */
-static const struct feature *find_missing(void)
+/* @return the first feature that it needs and that is not there, or NULL */
+static const struct feature *find_missing(enum feature_user user)
 {
 	struct feature_tracepoint tracepoint = {.name = "sys_exit_openat", .required = true};
 	struct feature_results results;
 
 	features_probe(&tracepoint, 1, &results);
 	for (int id = 0; id < FEATURE_COUNT; id++)
-		if (features_find(id)->required && results.of[id].state != FEATURE_OK)
+		if (features_is_needed((enum feature_id)id, user) && results.of[id].state != FEATURE_OK)
 			return features_find(id);
 	return NULL;
 }
 
 /* What the kernel says of a program that it refuses tells a user little: the table of features has the reason
  * and the remedy. */
-int following_cannot_begin(int error, const struct loader_error *detail)
+int following_cannot_begin(int error, const struct loader_error *detail, enum feature_user user)
 {
-	const struct feature *missing = find_missing();
+	const struct feature *missing = find_missing(user);
 	const char *text = detail->text[0] ? detail->text : strerror(-error);
 
 	if (missing)

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "load/features.h"
+
 struct loader_error;
 struct session;
 
@@ -69,6 +71,6 @@ void following_raise_descriptor_limit(void);
  * @param detail what failed, "" where that is not known
  * @return exit status
  */
-int following_cannot_begin(int error, const struct loader_error *detail);
+int following_cannot_begin(int error, const struct loader_error *detail, enum feature_user user);
 
 #endif

@@ -163,7 +163,7 @@ static int begin_following(struct run *run)
 	if (!error)
 		error = session_follow(run->session, (uint32_t)run->launch->process_id);
 	if (error)
-		return following_cannot_begin(error, &detail);
+		return following_cannot_begin(error, &detail, FEATURE_USER_RUN);
 	session_armed(run->session);
 	following_begin(&run->following, run->session, false);
 	error = launch_release(run->launch);

@@ -51,6 +51,7 @@ struct session {
 	bool measuring;
 	bool marks_later;                    /* files that come are only looked at */
 	uint64_t left_out, left_out_read_ns; /* runs that the kernel left out */
+	uint64_t comparisons_failed;
 	uint64_t not_kept; /* files and code objects beyond what is kept, and events that are not valid */
 	char working_directory[PATH_MAX];
 };
@@ -321,7 +322,10 @@ uint64_t session_losses(const struct session *session)
 
 int session_survey(struct session *session)
 {
-	return survey(session, session->follows);
+	int error = survey(session, session->follows);
+
+	session->comparisons_failed += error != 0;
+	return error;
 }
 
 int session_ring_fd(const struct session *session)
@@ -439,6 +443,7 @@ int session_snapshot(struct session *session, enum session_detail detail, struct
 	        .working_directory = session->working_directory,
 	        .rules = &session->rules,
 	        .losses = losses,
+	        .comparisons_failed = session->comparisons_failed,
 	        .not_kept = session->not_kept,
 	        .progress = options->progress,
 	        .progress_context = options->progress_context,

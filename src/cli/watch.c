@@ -158,7 +158,7 @@ static int begin_following(struct watch *watch)
 		                               all ? 0 : watch->selected.count);
 	}
 	if (error)
-		return following_cannot_begin(error, &detail);
+		return following_cannot_begin(error, &detail, FEATURE_USER_WATCH);
 	following_begin(&watch->following, watch->session, true);
 	return 0;
 }

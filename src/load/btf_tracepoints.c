@@ -44,6 +44,16 @@ static const struct {
 };
 #define OPTIONAL_COUNT (sizeof(optional) / sizeof(optional[0]))
 
+/* include/linux/bpf.h, DEFINE_BPF_ITER_FUNC */
+static const struct {
+	const char *program;
+	const char *function;
+} iterators[] = {
+        {"survey_tables", "bpf_iter_task"},
+        {"survey_ranges_of", "bpf_iter_task_vma"},
+};
+#define ITERATOR_COUNT (sizeof(iterators) / sizeof(iterators[0]))
+
 static bool is_there(const struct btf *kernel, size_t i)
 {
 	int arguments = btf_tracepoint_arguments(kernel, optional[i].tracepoint);
@@ -59,14 +69,22 @@ bool btf_tracepoints_have(const struct btf *kernel, enum btf_tracepoints_role ro
 	return false;
 }
 
+static int set_autoload(struct bpf_object *object, const char *name, bool is_there)
+{
+	struct bpf_program *program = bpf_object__find_program_by_name(object, name);
+
+	return program ? bpf_program__set_autoload(program, is_there) : -ESRCH;
+}
+
 int btf_tracepoints_choose(const struct btf *kernel, struct bpf_object *object)
 {
 	int error = 0;
 
-	for (size_t i = 0; i < OPTIONAL_COUNT && !error; i++) {
-		struct bpf_program *program = bpf_object__find_program_by_name(object, optional[i].program);
-
-		error = program ? bpf_program__set_autoload(program, is_there(kernel, i)) : -ESRCH;
-	}
+	for (size_t i = 0; i < OPTIONAL_COUNT && !error; i++)
+		error = set_autoload(object, optional[i].program, is_there(kernel, i));
+	for (size_t i = 0; i < ITERATOR_COUNT && !error; i++)
+		error = set_autoload(object, iterators[i].program,
+		                     btf__find_by_name_kind(kernel, iterators[i].function, BTF_KIND_FUNC) >
+		                             0);
 	return error;
 }

@@ -1,6 +1,6 @@
 /*
- * Which tracepoints the kernel has for programs of typed arguments, and with which arguments: those of
- * io_uring were renamed and changed, and a kernel may be without any.
+ * Which tracepoints and iterators the kernel has for programs of typed arguments, and with which arguments:
+ * those of io_uring were renamed and changed, and a kernel may be without any.
  */
 #ifndef LEFTOPEN_LOAD_BTF_TRACEPOINTS_H
 #define LEFTOPEN_LOAD_BTF_TRACEPOINTS_H
@@ -30,7 +30,7 @@ int btf_tracepoint_arguments(const struct btf *kernel, const char *name);
 bool btf_tracepoints_have(const struct btf *kernel, enum btf_tracepoints_role role);
 
 /**
- * Before loading: leaves those programs out whose tracepoint the kernel does not have.
+ * Before loading: leaves those programs out whose tracepoint or iterator the kernel does not have.
  * @return 0; -ESRCH: the object has not the programs of the table
  */
 int btf_tracepoints_choose(const struct btf *kernel, struct bpf_object *object);

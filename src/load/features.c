@@ -66,6 +66,12 @@ static const struct row rows[] = {
                           feature_probe_proc,
                           0,
                           false},
+        [FEATURE_KERNEL_READS] =
+                {{"access to kernel memory", true, "to find out what a descriptor is",
+                  "boot without lockdown=confidentiality (lockdown=integrity is no hindrance)"},
+                 feature_probe_kernel_reads,
+                 BPF_FUNC_probe_read_kernel,
+                 true},
         [FEATURE_KERNEL_BTF] =
                 {{"kernel BTF", true, "to find the kernel's fields, whatever its version",
                   "run a kernel built with CONFIG_DEBUG_INFO_BTF=y, as distributions' kernels are"},
@@ -116,13 +122,13 @@ static const struct row rows[] = {
                  feature_probe_uring_tracepoints,
                  0,
                  false},
-        [FEATURE_ITERATOR_TASK] = {{"task iterator", false,
+        [FEATURE_ITERATOR_TASK] = {{"task iterator", true,
                                     "to watch what runs already, and to make good what was lost",
                                     REMEDY_KERNEL},
                                    feature_probe_iterator,
                                    FEATURE_ITERATOR_TASK,
                                    true},
-        [FEATURE_ITERATOR_TASK_VMA] = {{"mapping iterator", false,
+        [FEATURE_ITERATOR_TASK_VMA] = {{"mapping iterator", true,
                                         "to watch what runs already, and to make good what was lost",
                                         "run Linux 5.12 or newer"},
                                        feature_probe_iterator,
@@ -184,12 +190,6 @@ static const struct row rows[] = {
                                          feature_probe_helper,
                                          BPF_FUNC_get_current_task_btf,
                                          true},
-        [FEATURE_KERNEL_READS] =
-                {{"reading kernel memory", true, "to find out what a descriptor is",
-                  "boot without lockdown=confidentiality (lockdown=integrity is no hindrance)"},
-                 feature_probe_kernel_reads,
-                 BPF_FUNC_probe_read_kernel,
-                 true},
 };
 _Static_assert(sizeof(rows) / sizeof(rows[0]) == FEATURE_COUNT, "a feature without a row");
 
@@ -281,10 +281,18 @@ void features_probe(struct feature_tracepoint *tracepoints, size_t count, struct
 	(void)libbpf_set_print(print);
 }
 
-bool features_suffice(const struct feature_results *results)
+bool features_is_needed(enum feature_id id, enum feature_user user)
+{
+	/* A command that is run is followed from its beginning. */
+	bool is_for_running = id == FEATURE_ITERATOR_TASK || id == FEATURE_ITERATOR_TASK_VMA;
+
+	return rows[id].feature.required && (user == FEATURE_USER_WATCH || !is_for_running);
+}
+
+bool features_suffice(const struct feature_results *results, enum feature_user user)
 {
 	for (int id = 0; id < FEATURE_COUNT; id++)
-		if (rows[id].feature.required && results->of[id].state != FEATURE_OK)
+		if (features_is_needed((enum feature_id)id, user) && results->of[id].state != FEATURE_OK)
 			return false;
 	return true;
 }

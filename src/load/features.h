@@ -18,6 +18,7 @@ enum feature_id {
 	FEATURE_CAP_DAC_READ_SEARCH,
 	FEATURE_CAP_SYS_RESOURCE,
 	FEATURE_PROC,
+	FEATURE_KERNEL_READS, /* before what a lockdown takes, too, so that it is what is named first */
 	FEATURE_KERNEL_BTF,
 	FEATURE_TRACEFS,
 	FEATURE_TRACEPOINTS,
@@ -41,7 +42,6 @@ enum feature_id {
 	FEATURE_HELPER_GET_STACK,
 	FEATURE_HELPER_TASK_PT_REGS,
 	FEATURE_HELPER_CURRENT_TASK,
-	FEATURE_KERNEL_READS,
 	FEATURE_COUNT
 };
 
@@ -91,7 +91,13 @@ const struct feature *features_find(enum feature_id id);
 void features_probe(struct feature_tracepoint *tracepoints, size_t count,
                     struct feature_results *ret_results);
 
-/** @return whether every required feature is there */
-bool features_suffice(const struct feature_results *results);
+/** What features are asked for. */
+enum feature_user { FEATURE_USER_RUN, FEATURE_USER_WATCH };
+
+/** @return whether that cannot do without the feature: watch needs all that are required */
+bool features_is_needed(enum feature_id id, enum feature_user user);
+
+/** @return whether every feature is there that it needs */
+bool features_suffice(const struct feature_results *results, enum feature_user user);
 
 #endif

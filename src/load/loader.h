@@ -94,7 +94,7 @@ int loader_want(struct loader *loader, uint32_t process_id, bool wanted);
  * Comes by all running processes: those that are followed, and those that are to be followed from now on,
  * tell of themselves, their descriptors and their mappings through the ring, in order with the events. What
  * comes is handed to the consumer meanwhile. This process is never followed.
- * @return 0; what the consumer returned; -errno of bpf(2): this kernel does not iterate
+ * @return 0; what the consumer returned; -EOPNOTSUPP: this kernel does not iterate; -errno of bpf(2)
  */
 int loader_survey(struct loader *loader, enum survey_follows follows);
 

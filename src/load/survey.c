@@ -26,6 +26,10 @@ int survey_new(struct bpf_program *tables, struct bpf_program *ranges, struct su
 
 	if (!survey)
 		return -ENOMEM;
+	if (bpf_program__fd(tables) < 0 || bpf_program__fd(ranges) < 0) {
+		free(survey);
+		return -EOPNOTSUPP;
+	}
 	survey->tables = bpf_program__attach_iter(tables, NULL);
 	if (survey->tables)
 		survey->ranges = bpf_program__attach_iter(ranges, NULL);

@@ -11,9 +11,9 @@ struct survey;
 typedef int (*survey_drain_fn)(void *context);
 
 /**
- * @param tables a loaded program of bpf_iter__task
- * @param ranges a loaded program of bpf_iter__task_vma
- * @return 0; -ENOMEM; -errno of bpf(2): this kernel does not iterate
+ * @param tables a program of bpf_iter__task
+ * @param ranges a program of bpf_iter__task_vma
+ * @return 0; -ENOMEM; -EOPNOTSUPP: one was not loaded, as this kernel does not iterate; -errno of bpf(2)
  */
 int survey_new(struct bpf_program *tables, struct bpf_program *ranges, struct survey **ret_survey);
 

@@ -408,7 +408,7 @@ static int add_completeness(struct builder *builder)
 	struct snapshot_completeness *completeness = &builder->snapshot->completeness;
 	int error = 0;
 
-	completeness->why = arena_alloc(builder->arena, (LOSS_COUNT + 3) * sizeof(completeness->why[0]));
+	completeness->why = arena_alloc(builder->arena, (LOSS_COUNT + 4) * sizeof(completeness->why[0]));
 	if (!completeness->why)
 		return -ENOMEM;
 	completeness->events = counters->events;
@@ -423,6 +423,11 @@ static int add_completeness(struct builder *builder)
 	if (!error)
 		error = add_reason(builder, "%llu program runs were left out by the kernel (recursion)",
 		                   builder->options->left_out);
+	if (!error)
+		error = add_reason(builder,
+		                   "%llu comparisons with the kernel's tables could not be made: `leftopen "
+		                   "doctor` says why",
+		                   builder->options->comparisons_failed);
 	if (!error)
 		error = add_reason(builder, "%llu handles, stacks or processes more than are kept",
 		                   counters->over_maximum + builder->options->not_kept);

@@ -29,7 +29,8 @@ struct build_options {
 	const struct room_rules *rules;
 	const uint64_t *losses; /* LOSS_COUNT counters */
 	uint64_t left_out;
-	uint64_t not_kept; /* files, code objects and broken events that the caller left out */
+	uint64_t comparisons_failed; /* with the kernel's own tables, that were to make good what was lost */
+	uint64_t not_kept;           /* files, code objects and broken events that the caller left out */
 	struct snapshot_self self;
 	/* Told before each stack is named how many are; NULL: nobody asks. */
 	void (*progress)(void *context, size_t done, size_t total);

@@ -58,7 +58,7 @@ Test(features, root_on_a_fit_kernel_has_all_that_is_required)
 		             results.of[id].detail);
 		cr_assert_eq(results.of[id].error, 0);
 	}
-	cr_assert(features_suffice(&results));
+	cr_assert(features_suffice(&results, FEATURE_USER_WATCH));
 	cr_assert_eq(count_descriptors(), before, "nothing is left open");
 	cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1);
 }
@@ -81,7 +81,7 @@ Test(features, each_missing_tracepoint_is_named)
 	cr_assert_str_eq(results.of[FEATURE_NEWER_TRACEPOINTS].detail, "sys_exit_newer, sys_exit_newest");
 	cr_assert_eq(results.of[FEATURE_TRACEPOINT_ATTACH].state, FEATURE_OK,
 	             "tried on the one that is there");
-	cr_assert_not(features_suffice(&results));
+	cr_assert_not(features_suffice(&results, FEATURE_USER_WATCH));
 }
 
 Test(features, too_many_missing_tracepoints_are_counted)
@@ -100,12 +100,12 @@ Test(features, optional_ones_do_not_decide)
 {
 	struct feature_results results = {0};
 
-	cr_assert(features_suffice(&results));
+	cr_assert(features_suffice(&results, FEATURE_USER_WATCH));
 	results.of[FEATURE_CAP_SYS_RESOURCE].state = FEATURE_MISSING;
 	results.of[FEATURE_FENTRY].state = FEATURE_UNKNOWN;
-	cr_assert(features_suffice(&results));
+	cr_assert(features_suffice(&results, FEATURE_USER_WATCH));
 	results.of[FEATURE_RING_BUFFER].state = FEATURE_UNKNOWN;
-	cr_assert_not(features_suffice(&results), "what could not be asked is not there");
+	cr_assert_not(features_suffice(&results, FEATURE_USER_WATCH), "what could not be asked is not there");
 }
 
 /* In a child: a leak checker cannot work in a process that has given up root. */
@@ -143,7 +143,7 @@ static void check_without_rights(void)
 	expect(results.of[FEATURE_KERNEL_BTF].state == FEATURE_OK, 6);
 	for (int id = 0; id < FEATURE_COUNT; id++)
 		expect(results.of[id].state == FEATURE_OK || results.of[id].detail[0] != '\0', 10 + id);
-	expect(!features_suffice(&results), 7);
+	expect(!features_suffice(&results, FEATURE_USER_WATCH), 7);
 }
 
 Test(features, without_rights_unknown_is_not_missing)
