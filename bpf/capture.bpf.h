@@ -14,6 +14,11 @@ static __always_inline struct pt_regs *saved_registers(void)
 	return (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 }
 
+/* The verifier looks at a static function once in each state of each caller, and takes a millisecond over
+ * each pointer that is loaded as a member of a task it knows (kernel/bpf/verifier.c, type_is_trusted,
+ * searches all of the kernel's types by name). So functions that are called from several places are not
+ * static, and only what runs for every handle loads such pointers so; elsewhere BPF_CORE_READ does. */
+
 /* @return that of this thread, or NULL: it has none */
 static __always_inline struct capture_scratch *capture_scratch_get(void)
 {
@@ -56,11 +61,16 @@ static __always_inline void capture_scratch_return(struct capture_scratch *scrat
 	__sync_lock_test_and_set(&scratch->thread_id, 0);
 }
 
+struct pending_numbers {
+	struct capture_scratch *scratch;
+	struct files_struct *files;
+};
+
 /* Between the call's work and this a sibling thread may have closed the number, and have been given it again:
  * that is then told by the sibling's own events. */
-static long capture_send_number(u32 index, struct capture_scratch **pending)
+static long capture_send_number(u32 index, struct pending_numbers *numbers)
 {
-	struct capture_scratch *scratch = *pending;
+	struct capture_scratch *scratch = numbers->scratch;
 	struct event_fd_made *event = &scratch->pending.fd;
 	struct inode_head inode;
 	struct file *file;
@@ -68,7 +78,7 @@ static long capture_send_number(u32 index, struct capture_scratch **pending)
 	if (index >= scratch->pending.count)
 		return 1;
 	event->fd = scratch->pending.numbers[index & (FD_NUMBERS_MAX - 1)];
-	file = compat_table_file(bpf_get_current_task_btf()->files, event->fd);
+	file = compat_table_file(numbers->files, event->fd);
 	if (!file || (event->file && event->file != (u64)file))
 		return 0;
 	compat_inode_head(BPF_CORE_READ(file, f_inode), &inode);
@@ -91,17 +101,23 @@ static __always_inline void capture_keep_submission(u64 ring, u64 stack)
 }
 
 /* Sends the pending handle under a stack's id, and returns the scratch. */
-static __always_inline void capture_send(struct capture_scratch *scratch, u64 stack)
+__weak __noinline int capture_send(u64 stack)
 {
-	struct pending_handle *pending = &scratch->pending;
+	struct capture_scratch *scratch = capture_scratch_get();
+	struct pending_numbers numbers = {.scratch = scratch};
+	struct pending_handle *pending;
 
+	if (!scratch)
+		return 0;
+	pending = &scratch->pending;
 	switch (pending->kind) {
 	case EVENT_FD_MADE:
 		pending->fd.stack = stack;
+		numbers.files = bpf_get_current_task_btf()->files;
 		if (pending->count == 1)
-			capture_send_number(0, &scratch);
+			capture_send_number(0, &numbers);
 		else
-			bpf_loop(FD_NUMBERS_MAX, capture_send_number, &scratch, 0);
+			bpf_loop(FD_NUMBERS_MAX, capture_send_number, &numbers, 0);
 		break;
 	case EVENT_MAP_MADE:
 		pending->map.stack = stack;
@@ -116,6 +132,7 @@ static __always_inline void capture_send(struct capture_scratch *scratch, u64 st
 		break;
 	}
 	capture_scratch_return(scratch);
+	return 0;
 }
 
 /* Finds the interpreter that the daemon was asked about when this process mapped a file not seen before. */
@@ -140,7 +157,7 @@ static __always_inline void capture_and_send_by(void *ctx, struct followed_proce
                                                 struct capture_scratch *scratch, void *programs)
 {
 	if (config_stacks == STACKS_MODE_NONE) {
-		capture_send(scratch, 0);
+		capture_send(0);
 		return;
 	}
 	if (!process->python_runtime)
@@ -153,7 +170,7 @@ static __always_inline void capture_and_send_by(void *ctx, struct followed_proce
 	else
 		bpf_tail_call(ctx, programs, CAPTURE_NATIVE);
 	count_loss(LOSS_TAIL_CALL);
-	capture_send(scratch, 0);
+	capture_send(0);
 }
 
 static __always_inline void capture_and_send(void *ctx, struct followed_process *process,

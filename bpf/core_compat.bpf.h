@@ -26,6 +26,12 @@ static __always_inline struct file *compat_table_file(struct files_struct *files
 	return file;
 }
 
+/* The current thread's table, where a handle more or less makes no difference (see capture.bpf.h). */
+static __always_inline struct files_struct *compat_own_files(void)
+{
+	return BPF_CORE_READ(bpf_get_current_task_btf(), files);
+}
+
 /* Never written. */
 extern __u64 always_zero;
 
@@ -97,13 +103,14 @@ static __always_inline void compat_file_key(struct file *file, struct file_key *
 	key->generation = BPF_CORE_READ(inode, i_generation);
 }
 
-/* Changes with the mappings of the current process, and is odd while they change (include/linux/mmap_lock.h,
+/* Changes with the mappings of a space, and is odd while they change (include/linux/mmap_lock.h,
  * mm_lock_seqcount_begin). Before 6.13 (commit eb449bd96954) it was a number that followed the change, which
  * is of no use here.
+ * @param mm as bpf_get_current_task_btf() has it
  * @return an even number; 1: they are changing, or this kernel does not say */
-static __always_inline u32 compat_mappings_sequence(void)
+static __always_inline u32 compat_mappings_sequence(struct mm_struct *mm)
 {
-	struct mm_struct___sequence *space = (void *)bpf_get_current_task_btf()->mm;
+	struct mm_struct___sequence *space = (void *)mm;
 	u32 sequence;
 
 	if (!bpf_core_field_exists(space->mm_lock_seq.sequence) || !space)

@@ -35,16 +35,17 @@ static __always_inline const struct fd_call *fd_call_of(const struct trace_event
 }
 
 /* Fills in what the numbers of one call have in common. The numbers themselves are the caller's to put into
- * scratch->pending.numbers. */
+ * scratch->pending.numbers.
+ * @param files the thread's table */
 static __always_inline void fd_pending(struct capture_scratch *scratch, struct followed_process *process,
-                                       const struct fd_call *call, s32 source_fd)
+                                       const struct fd_call *call, struct files_struct *files, s32 source_fd)
 {
 	struct event_fd_made *event = &scratch->pending.fd;
 
 	if (process->marked)
 		process->made_after_mark = 1;
 	fill_header(&event->header, EVENT_FD_MADE, sizeof(*event), process->start_ns);
-	event->table = (u64)bpf_get_current_task_btf()->files;
+	event->table = (u64)files;
 	event->file = 0;
 	event->source_fd = source_fd;
 	event->origin = call->origin;

@@ -45,7 +45,7 @@ int BPF_PROG(fd_installed, unsigned int fd, struct file *file)
 	scratch = capture_scratch_take();
 	if (!scratch)
 		return 0;
-	fd_pending(scratch, process, &call, -1);
+	fd_pending(scratch, process, &call, task->files, -1);
 	scratch->pending.fd.file = (u64)file;
 	scratch->pending.numbers[0] = fd;
 	scratch->pending.count = 1;

@@ -93,7 +93,7 @@ static __always_inline int receive(struct trace_event_raw_sys_exit *ctx, u32 mes
 		capture_scratch_return(scratch);
 		return 0;
 	}
-	fd_pending(scratch, process, fd_call_of(ctx), -1);
+	fd_pending(scratch, process, fd_call_of(ctx), compat_own_files(), -1);
 	scratch->pending.count = received.count;
 	capture_and_send(ctx, process, scratch);
 	return 0;

@@ -69,16 +69,18 @@ CALL_PROGRAM("tracepoint", fd_by_result, trace_event_raw_sys_exit)
 	struct pt_regs *registers = saved_registers();
 	struct followed_process *process;
 	struct capture_scratch *scratch;
+	struct files_struct *files;
 	struct file *file;
 	long fd = ctx->ret;
 
 	if (fd < 0 || !gives_descriptor(ctx->id, registers) || !(process = followed_current()))
 		return 0;
-	file = compat_table_file(bpf_get_current_task_btf()->files, fd);
+	files = bpf_get_current_task_btf()->files;
+	file = compat_table_file(files, fd);
 	scratch = file ? capture_scratch_take() : NULL;
 	if (!scratch)
 		return 0;
-	fd_pending(scratch, process, call, call->gives == FD_GIVES_COPY ? (s32)registers->di : -1);
+	fd_pending(scratch, process, call, files, call->gives == FD_GIVES_COPY ? (s32)registers->di : -1);
 	scratch->pending.fd.file = (u64)file;
 	scratch->pending.numbers[0] = fd;
 	scratch->pending.count = 1;
@@ -99,7 +101,7 @@ static __always_inline int fds_in_memory(struct trace_event_raw_sys_exit *ctx, c
 		count_loss(LOSS_NUMBERS);
 		return 0;
 	}
-	fd_pending(scratch, process, fd_call_of(ctx), -1);
+	fd_pending(scratch, process, fd_call_of(ctx), compat_own_files(), -1);
 	scratch->pending.count = count;
 	capture_and_send(ctx, process, scratch);
 	return 0;
@@ -168,7 +170,7 @@ CALL_PROGRAM("tracepoint/syscalls/sys_enter_close_range", enter_close_range, tra
 	if (!process || flags || first > last)
 		return 0;
 	fill_untimed_header(&event.header, EVENT_FD_RANGE_CLOSED, sizeof(event), process->start_ns);
-	event.table = (u64)bpf_get_current_task_btf()->files;
+	event.table = (u64)compat_own_files();
 	event.first = first;
 	event.last = last;
 	send_fd_event(&event, sizeof(event), ~0ULL);

@@ -91,7 +91,7 @@ static __always_inline struct io_ring_ctx *ring_of(u32 fd, u32 flags)
 			                bpf_core_field_offset(struct io_uring_task, registered_rings) +
 			                fd * sizeof(file));
 	} else {
-		file = compat_table_file(task->files, fd);
+		file = compat_other_table_file((u64)compat_own_files(), fd);
 	}
 	return file ? BPF_CORE_READ(file, private_data) : NULL;
 }
@@ -225,7 +225,7 @@ static __always_inline u64 stack_of_kernel_thread(const struct followed_process 
 static __always_inline void close_submitted(struct io_kiocb *request, const struct followed_process *process)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct files_struct *files = task->files;
+	struct files_struct *files = compat_own_files();
 	struct uring_close_key key = {.table = (u64)files};
 	struct uring_close close = {
 	        .start_ns = process->start_ns, .process_id = task->tgid, .thread_id = task->pid};
@@ -234,7 +234,7 @@ static __always_inline void close_submitted(struct io_kiocb *request, const stru
 	    BPF_CORE_READ((struct io_close *)request, file_slot))
 		return;
 	key.fd = (u32)BPF_CORE_READ((struct io_close *)request, fd);
-	close.file = (u64)compat_table_file(files, key.fd);
+	close.file = (u64)compat_other_table_file((u64)files, key.fd);
 	if (close.file && !bpf_map_update_elem(&uring_closes, &key, &close, BPF_NOEXIST))
 		__sync_fetch_and_add(&uring_closes_waiting, 1);
 }
@@ -256,11 +256,11 @@ static __always_inline int submitted(struct io_kiocb *request)
 	}
 	if (is_direct(request, entry.opcode) || !find_memory(request, &entry))
 		return 0;
-	ring = request->ctx;
+	ring = BPF_CORE_READ(request, ctx);
 	task = bpf_get_current_task_btf();
 	thread_id = task->pid;
 	submission = bpf_map_lookup_elem(&uring_submissions, &thread_id);
-	if (ring->flags & IORING_SETUP_SQPOLL)
+	if (BPF_CORE_READ(ring, flags) & IORING_SETUP_SQPOLL)
 		entry.stack = stack_of_kernel_thread(process);
 	else if (submission && submission->ring == (u64)ring)
 		entry.stack = submission->stack;
@@ -268,8 +268,8 @@ static __always_inline int submitted(struct io_kiocb *request)
 	if (entry.opcode == URING_ACCEPT)
 		entry.multishot = 1;
 	entry.request = (u64)request;
-	entry.table = (u64)task->files;
-	entry.space = (u64)task->mm;
+	entry.table = (u64)compat_own_files();
+	entry.space = (u64)BPF_CORE_READ(task, mm);
 	entry.start_ns = process->start_ns;
 	entry.process_id = task->tgid;
 	entry.thread_id = thread_id;

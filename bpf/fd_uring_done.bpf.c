@@ -140,7 +140,7 @@ static __always_inline void tell(struct uring_done *done, s32 result)
 	done->time_ns = bpf_ktime_get_boot_ns();
 	if (!done->of.message && !done->of.memory) {
 		tell_made(done, result);
-	} else if ((u64)bpf_get_current_task_btf()->mm != done->of.space) {
+	} else if ((u64)BPF_CORE_READ(bpf_get_current_task_btf(), mm) != done->of.space) {
 		/* Whoever completes it for a thread that has ended has not its memory. */
 		tell_table(done);
 	} else if (done->of.opcode == URING_PIPE) {

@@ -33,9 +33,9 @@ static __always_inline bool found_process(struct task_struct *task, struct task_
 {
 	u32 process_id = task->tgid;
 	struct followed_process *process = bpf_map_lookup_elem(&followed, &process_id);
-	struct followed_process entry = {.start_ns = leader->start_boottime};
+	struct followed_process entry = {.start_ns = BPF_CORE_READ(leader, start_boottime)};
 	struct event_process_found event = {};
-	struct mm_struct *mm = task->mm;
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	struct known_file *known = NULL;
 	struct file *exe;
 
@@ -47,9 +47,9 @@ static __always_inline bool found_process(struct task_struct *task, struct task_
 	event.header.thread_id = task->pid;
 	event.table = (u64)files;
 	event.space = (u64)mm;
-	event.fd_limit = task->signal->rlim[RLIMIT_NOFILE].rlim_cur;
-	event.parent_id = task->real_parent->tgid;
-	event.vmas = mm->map_count;
+	event.fd_limit = BPF_CORE_READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur);
+	event.parent_id = BPF_CORE_READ(task, real_parent, tgid);
+	event.vmas = BPF_CORE_READ(mm, map_count);
 	event.begins = !process;
 	exe = BPF_CORE_READ(mm, exe_file);
 	if (exe) {

@@ -169,7 +169,9 @@ struct pending_handle {
  * object. */
 #define PYTHON_IDENTITY_BYTES 512
 #define PYTHON_BYTES_DATA_MAX 56
-#define PYTHON_IDENTITY_WORDS ((PYTHON_IDENTITY_BYTES + PYTHON_BYTES_DATA_MAX) / 8)
+#define PYTHON_IDENTITY_WORDS                                                         \
+	((PYTHON_IDENTITY_BYTES + PYTHON_BYTES_DATA_MAX) / 8 + 3) /* zeros at its end \
+	                                                           */
 
 /* Where an address is mapped. */
 struct mapped_at {

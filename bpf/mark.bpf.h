@@ -96,10 +96,11 @@ static long mark_step(u32 fd, struct mark_walk *walk)
 /* Chosen by: fs.nr_open's default. Numbers are sparse at most up to the table's size. */
 #define MARK_NUMBERS_MAX 1048576
 
-/* Says of each of the process's numbers what it refers to. */
-static __noinline int mark_send_targets(struct followed_process *process)
+/* Says of each of the current process's numbers what it refers to.
+ * @param start_ns of the process */
+__weak __noinline int mark_send_targets(u64 start_ns)
 {
-	struct files_struct *files = bpf_get_current_task_btf()->files;
+	struct files_struct *files = compat_own_files();
 	struct walk_scratch *scratch = walk_scratch_borrow();
 
 	if (scratch && files) {
@@ -111,7 +112,7 @@ static __noinline int mark_send_targets(struct followed_process *process)
 		        .sent = compat_loop_zero(),
 		};
 
-		fill_header(&scratch->target.header, EVENT_FD_TARGET, 0, process->start_ns);
+		fill_header(&scratch->target.header, EVENT_FD_TARGET, 0, start_ns);
 		scratch->target.table = (u64)files;
 		bpf_loop(MARK_NUMBERS_MAX, mark_step, &walk, 0);
 	}
@@ -125,18 +126,20 @@ static __always_inline void mark_take(struct followed_process *process, enum shu
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct event_mark event = {};
+	struct mm_struct *mm;
 
 	if (__sync_val_compare_and_swap(&process->marked, SHUTDOWN_NONE, mark) != SHUTDOWN_NONE)
 		return;
 	uring_closes_settle();
-	mark_send_targets(process);
+	mark_send_targets(process->start_ns);
 	fill_header(&event.header, EVENT_MARK, sizeof(event), process->start_ns);
-	event.table = (u64)task->files;
-	event.space = (u64)task->mm;
+	mm = BPF_CORE_READ(task, mm);
+	event.table = (u64)compat_own_files();
+	event.space = (u64)mm;
 	event.mark = mark;
 	BPF_CORE_READ_STR_INTO(&event.comm, task, group_leader, comm);
-	event.vmas = task->mm ? task->mm->map_count : 0;
-	event.fd_limit = task->signal->rlim[RLIMIT_NOFILE].rlim_cur;
+	event.vmas = BPF_CORE_READ(mm, map_count);
+	event.fd_limit = BPF_CORE_READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur);
 	send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES);
 }
 

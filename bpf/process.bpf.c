@@ -22,16 +22,18 @@ int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *chi
 	struct followed_process *process = followed_current();
 	struct event_process_forked event = {};
 	struct followed_process entry;
+	struct files_struct *parent_files, *files;
 	u32 child_id = child->tgid;
 
 	if (!process)
 		return 0;
+	parent_files = BPF_CORE_READ(parent, files);
+	files = BPF_CORE_READ(child, files);
 	if (parent->tgid == child->tgid) {
 		/* CLONE_THREAD without CLONE_FILES */
-		if (child->files != parent->files) {
+		if (files != parent_files) {
 			process->tables_apart = 1;
-			table_send_numbers(process, child->files, (u64)parent->files, TABLE_UNSHARED,
-			                   child_id, process->start_ns);
+			table_send_numbers((u64)files, (u64)parent_files, TABLE_UNSHARED, child_id);
 		}
 		return 0;
 	}
@@ -49,19 +51,18 @@ int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *chi
 		return 0;
 	}
 	fill_header(&event.header, EVENT_PROCESS_FORKED, sizeof(event), process->start_ns);
-	event.parent_table = (u64)parent->files;
-	event.parent_space = (u64)parent->mm;
-	event.table = (u64)child->files;
-	event.space = (u64)child->mm;
+	event.parent_table = (u64)parent_files;
+	event.parent_space = (u64)BPF_CORE_READ(parent, mm);
+	event.table = (u64)files;
+	event.space = (u64)BPF_CORE_READ(child, mm);
 	event.start_ns = entry.start_ns;
 	event.process_id = child_id;
-	event.fd_limit = child->signal->rlim[RLIMIT_NOFILE].rlim_cur;
+	event.fd_limit = BPF_CORE_READ(child, signal, rlim[RLIMIT_NOFILE].rlim_cur);
 	bpf_probe_read_kernel_str(event.comm, sizeof(event.comm), child->comm);
 	if (send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES))
 		return 0;
-	if (child->files != parent->files)
-		table_send_numbers(process, child->files, (u64)parent->files, TABLE_FORKED, child_id,
-		                   entry.start_ns);
+	if (files != parent_files)
+		table_send_numbers((u64)files, (u64)parent_files, TABLE_FORKED, child_id);
 	return 0;
 }
 
@@ -119,20 +120,18 @@ int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, stru
 
 	/* Of a parent that is not followed: the kernel's own helpers. */
 	if (!process && switched_on && survey_follows == SURVEY_FOLLOWS_ALL &&
-	    found_process(task, task, task->files)) {
+	    found_process(task, task, BPF_CORE_READ(task, files))) {
 		process_id = task->tgid;
 		process = bpf_map_lookup_elem(&followed, &process_id);
 	}
 	if (!process)
 		return 0;
-	/* Once and here: the verifier takes a millisecond over each, in every state that it comes by with
-	 * (kernel/bpf/verifier.c, type_is_trusted, searches all of the kernel's types by name). */
-	files = task->files;
-	mm = task->mm;
+	files = BPF_CORE_READ(task, files);
+	mm = BPF_CORE_READ(task, mm);
 	event.table = (u64)files;
 	event.space = (u64)mm;
-	event.fd_limit = task->signal->rlim[RLIMIT_NOFILE].rlim_cur;
-	event.parent_id = task->real_parent->tgid;
+	event.fd_limit = BPF_CORE_READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur);
+	event.parent_id = BPF_CORE_READ(task, real_parent, tgid);
 	process->python_runtime = 0;
 	process->python_minor = 0;
 	process->finalizing_thread = 0;
@@ -147,7 +146,7 @@ int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, stru
 	bpf_probe_read_kernel_str(event.comm, sizeof(event.comm), task->comm);
 	send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES);
 	send_arguments(process, mm);
-	table_send_numbers(process, files, 0, TABLE_EXECED, task->tgid, process->start_ns);
+	table_send_numbers((u64)files, 0, TABLE_EXECED, task->tgid);
 	return 0;
 }
 
@@ -162,9 +161,8 @@ static __always_inline void thread_exited(struct followed_process *process, stru
 		holders_send_left(process, (u64)files);
 		return;
 	}
-	mark_send_targets(process);
-	table_send_numbers(process, files, 0, TABLE_EXITED, bpf_get_current_pid_tgid() >> 32,
-	                   process->start_ns);
+	mark_send_targets(process->start_ns);
+	table_send_numbers((u64)files, 0, TABLE_EXITED, bpf_get_current_pid_tgid() >> 32);
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -172,17 +170,20 @@ int BPF_PROG(process_exited, struct task_struct *task)
 {
 	struct followed_process *process = followed_current();
 	struct event_process_exited event = {};
-	struct signal_struct *signal = task->signal;
-	struct files_struct *files = task->files;
-	u32 process_id = task->tgid;
+	struct signal_struct *signal;
+	struct files_struct *files;
+	u32 process_id = task->tgid, signal_flags;
 
 	/* signal->live counts the threads that have not come this far (kernel/exit.c, do_exit): the last ones
 	 * can come together. */
 	if (!process)
 		return 0;
-	if (signal->live.counter) {
+	files = BPF_CORE_READ(task, files);
+	signal = BPF_CORE_READ(task, signal);
+	signal_flags = BPF_CORE_READ(signal, flags);
+	if (BPF_CORE_READ(signal, live.counter)) {
 		if (process->tables_apart && files)
-			thread_exited(process, files, signal->flags & SIGNAL_GROUP_EXIT);
+			thread_exited(process, files, signal_flags & SIGNAL_GROUP_EXIT);
 		return 0;
 	}
 	if (__sync_val_compare_and_swap(&process->exited, 0, 1)) {
@@ -196,14 +197,15 @@ int BPF_PROG(process_exited, struct task_struct *task)
 	else if (process->made_after_mark || process->tables_apart)
 		/* Code of the process ran after the mark, and what it made then is left open, too; or the
 		 * mark was taken by a thread of another table. */
-		mark_send_targets(process);
+		mark_send_targets(process->start_ns);
 	if (files)
-		table_send_numbers(process, files, 0, TABLE_EXITED, process_id, process->start_ns);
+		table_send_numbers((u64)files, 0, TABLE_EXITED, process_id);
 	fill_header(&event.header, EVENT_PROCESS_EXITED, sizeof(event), process->start_ns);
 	event.table = (u64)files;
-	event.space = (u64)task->mm;
-	event.status = signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : task->exit_code;
-	event.fd_limit = signal->rlim[RLIMIT_NOFILE].rlim_cur;
+	event.space = (u64)BPF_CORE_READ(task, mm);
+	event.status =
+	        signal_flags & SIGNAL_GROUP_EXIT ? BPF_CORE_READ(signal, group_exit_code) : task->exit_code;
+	event.fd_limit = BPF_CORE_READ(signal, rlim[RLIMIT_NOFILE].rlim_cur);
 	send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES);
 	bpf_map_delete_elem(&followed, &process_id);
 	return 0;

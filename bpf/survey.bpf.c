@@ -66,14 +66,14 @@ static long speaker_step(u32 index, struct speaker_walk *walk)
  * @param files NULL: what is told of is the space */
 static __always_inline bool survey_speaks(struct task_struct *task, struct files_struct *files)
 {
-	struct task_struct *leader = task->group_leader;
-	struct signal_struct *signal = task->signal;
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
 	struct list_head *head = (void *)signal + bpf_core_field_offset(struct signal_struct, thread_head);
 	struct speaker_walk walk = {.head = head, .files = files};
 
 	if (task->pid == task->tgid)
 		return true;
-	if (leader->mm && (!files || leader->files == files))
+	if (BPF_CORE_READ(leader, mm) && (!files || BPF_CORE_READ(leader, files) == files))
 		return false;
 	walk.at = BPF_CORE_READ(head, next);
 	bpf_loop(HOLDERS_THREADS_MAX, speaker_step, &walk, 0);
@@ -86,21 +86,16 @@ int survey_tables(struct bpf_iter__task *ctx)
 	struct task_struct *task = ctx->task;
 	struct task_struct *leader;
 	struct files_struct *files;
-	struct followed_process *process;
-	u32 process_id;
 
-	if (!task || task->flags & PF_KTHREAD || !task->mm)
+	if (!task || task->flags & PF_KTHREAD || !BPF_CORE_READ(task, mm))
 		return 0;
-	leader = task->group_leader;
-	files = task->files;
+	leader = BPF_CORE_READ(task, group_leader);
+	files = BPF_CORE_READ(task, files);
 	if (!files || !survey_speaks(task, files))
 		return 0;
 	if (!found_process(task, leader, files))
 		return 0;
-	process_id = task->tgid;
-	process = bpf_map_lookup_elem(&followed, &process_id);
-	if (process)
-		table_send_numbers(process, files, (u64)files, TABLE_SURVEYED, process_id, process->start_ns);
+	table_send_numbers((u64)files, (u64)files, TABLE_SURVEYED, task->tgid);
 	survey_pace(ctx->meta);
 	return 0;
 }
@@ -180,6 +175,7 @@ int survey_ranges_of(struct bpf_iter__task_vma *ctx)
 	struct space_entry *entry;
 	struct file *file = NULL;
 	u32 zero = 0, process_id, at;
+	struct mm_struct *mm;
 	u64 space;
 
 	event = bpf_map_lookup_elem(&survey_ranges, &zero);
@@ -192,7 +188,8 @@ int survey_ranges_of(struct bpf_iter__task_vma *ctx)
 	if (!survey_speaks(task, NULL))
 		return 0;
 	process_id = task->tgid;
-	space = (u64)task->mm;
+	mm = BPF_CORE_READ(task, mm);
+	space = (u64)mm;
 	if (event->space && (event->space != space || event->header.process_id != process_id)) {
 		survey_send_ranges(event, 1);
 		survey_pace(ctx->meta);
@@ -222,7 +219,7 @@ int survey_ranges_of(struct bpf_iter__task_vma *ctx)
 	entry->file_offset = vma->vm_pgoff << PAGE_SHIFT;
 	entry->flags = vma->vm_flags;
 	entry->mode = 0;
-	entry->role = survey_role(task->mm, vma);
+	entry->role = survey_role(mm, vma);
 	entry->key.inode = 0;
 	entry->key.device = 0;
 	entry->key.generation = 0;

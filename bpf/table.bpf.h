@@ -86,24 +86,25 @@ fault:
 /* Chosen by: fs.nr_open's default, 1,048,576 descriptors. */
 #define TABLE_WORDS_MAX 16384
 
-/* @param from the table that this is a copy of, where it is one */
-static __always_inline void table_send_numbers(struct followed_process *process, struct files_struct *files,
-                                               u64 from, u32 cause, u32 process_id, u64 start_ns)
+/* @param files struct files_struct *
+ * @param from the table that this is a copy of, where it is one
+ * @param process_id whose it is: one that is followed */
+__weak __noinline int table_send_numbers(u64 files, u64 from, u32 cause, u32 process_id)
 {
-	struct walk_scratch *scratch = walk_scratch_borrow();
+	struct followed_process *process = bpf_map_lookup_elem(&followed, &process_id);
+	struct walk_scratch *scratch = process ? walk_scratch_borrow() : NULL;
 	struct fdtable *table;
 	struct table_walk walk = {.scratch = scratch};
 
 	if (!scratch)
-		return;
-	table = BPF_CORE_READ(files, fdt);
+		return 0;
+	table = BPF_CORE_READ((struct files_struct *)files, fdt);
 	walk.open_fds = BPF_CORE_READ(table, open_fds);
 	walk.array = BPF_CORE_READ(table, fd);
 	walk.words = BPF_CORE_READ(table, max_fds) / 64;
 	fill_header(&scratch->numbers.header, EVENT_TABLE_NUMBERS, 0, process->start_ns);
 	scratch->numbers.header.process_id = process_id;
-	scratch->numbers.header.process_start_ns = start_ns;
-	scratch->numbers.table = (u64)files;
+	scratch->numbers.table = files;
 	scratch->numbers.copied_from = from;
 	scratch->numbers.cause = cause;
 	scratch->numbers.lost_ns = process->lost_fds_ns;
@@ -116,6 +117,7 @@ static __always_inline void table_send_numbers(struct followed_process *process,
 	if (walk.failed || table_send_chunk(scratch, 1))
 		__sync_fetch_and_or(&process->lost_fds, scratch->numbers.lost_fds);
 	walk_scratch_return(scratch);
+	return 0;
 }
 
 #endif

@@ -53,7 +53,7 @@ static long holders_step(u32 index, struct holders_walk *walk)
 static __always_inline bool holders_another(struct files_struct *files)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct signal_struct *signal = task->signal;
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
 	struct list_head *head = (void *)signal + bpf_core_field_offset(struct signal_struct, thread_head);
 	struct holders_walk walk = {
 	        .head = head, .at = BPF_CORE_READ(head, next), .self = task, .files = files};
@@ -74,7 +74,8 @@ static __always_inline void holders_send_left(struct followed_process *process, 
 /* At a call's entry that gives the thread a table of its own where it shares the one that it has. */
 static __always_inline void holders_begin_unshare(void)
 {
-	u64 thread = bpf_get_current_pid_tgid(), table = (u64)bpf_get_current_task_btf()->files;
+	u64 thread = bpf_get_current_pid_tgid();
+	u64 table = (u64)compat_own_files();
 
 	bpf_map_update_elem(&unsharing, &thread, &table, BPF_ANY);
 }
@@ -83,7 +84,7 @@ static __always_inline void holders_begin_unshare(void)
  * @param changed whether the table holds other numbers also where it was shared with nobody */
 static __always_inline void holders_end_unshare(struct followed_process *process, bool changed)
 {
-	struct files_struct *files = bpf_get_current_task_btf()->files;
+	struct files_struct *files = compat_own_files();
 	u64 thread = bpf_get_current_pid_tgid(), before, *known = bpf_map_lookup_elem(&unsharing, &thread);
 
 	if (!known)
@@ -93,7 +94,7 @@ static __always_inline void holders_end_unshare(struct followed_process *process
 	if (before == (u64)files && !changed)
 		return;
 	process->tables_apart = 1;
-	table_send_numbers(process, files, before, TABLE_UNSHARED, thread >> 32, process->start_ns);
+	table_send_numbers((u64)files, before, TABLE_UNSHARED, thread >> 32);
 	if (before != (u64)files && !holders_another((struct files_struct *)before))
 		holders_send_left(process, before);
 }

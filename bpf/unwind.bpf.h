@@ -104,18 +104,18 @@ static __always_inline bool native_recall(struct native_known *known, const stru
 }
 
 /* Looking an address up costs as much as all else that is done for a handle, and most callers call again.
- * Not static: the verifier looks at it once, and not once in each state of each caller.
  * @return whether it is an address of code, which is then in scratch->found */
 __weak __noinline int native_remember(u64 address)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct capture_scratch *scratch = capture_scratch_get();
 	struct native_known *known;
+	struct mm_struct *mm = task->mm;
 	struct native_address of = {
 	        .address = address,
 	        .process_id = task->tgid,
 	        .execs = task->self_exec_id,
-	        .mappings = compat_mappings_sequence(),
+	        .mappings = compat_mappings_sequence(mm),
 	};
 	u32 place;
 
@@ -135,7 +135,7 @@ __weak __noinline int native_remember(u64 address)
 	if (native_recall(known, &of, &scratch->found))
 		return scratch->found.is_code;
 	/* A sibling thread may change them meanwhile. */
-	if (!native_find(scratch, address) && compat_mappings_sequence() == of.mappings)
+	if (!native_find(scratch, address) && compat_mappings_sequence(mm) == of.mappings)
 		native_keep(known, &of, &scratch->found);
 	return scratch->found.is_code;
 }
@@ -178,7 +178,7 @@ static __always_inline void stack_finish(struct capture_scratch *scratch)
 		    !send_bulk_event(&scratch->stack, bytes, LOSS_RING_FULL_STACKS))
 			sent_note(place, id);
 	}
-	capture_send(scratch, id);
+	capture_send(id);
 }
 
 #endif

@@ -133,19 +133,29 @@ struct frame_walk {
 	u64 salt;
 };
 
-/* Sends the code object that is in scratch->code. @return 0, or -1: there was no room, so it was not sent */
-static __noinline int send_code(struct frame_walk *walk, u64 id)
+static __always_inline const struct python_layout *layout_of(const struct capture_scratch *scratch)
 {
-	const struct python_layout *layout = walk->layout;
-	struct capture_scratch *scratch = walk->scratch;
+	u32 minor = scratch->python_minor;
+
+	return bpf_map_lookup_elem(&python_layouts, &minor);
+}
+
+/* Sends the code object that is in scratch->code. Not static, so that the verifier looks at it once and not
+ * in each state of its caller.
+ * @return 0, or -1: there was no room, so it was not sent */
+__noinline int send_code(u64 id)
+{
+	struct capture_scratch *scratch = capture_scratch_get();
+	const struct python_layout *layout = scratch ? layout_of(scratch) : NULL;
 	struct event_python_code *event;
-	u32 index = scratch->index, bytes = offsetof(struct event_python_code, line_table);
-	u64 table = code_u64(scratch, layout->code_line_table);
+	u32 index = scratch ? scratch->index : 0, bytes = offsetof(struct event_python_code, line_table);
 	u32 table_bytes;
+	u64 table;
 
 	event = bpf_map_lookup_elem(&code_scratch, &index);
-	if (!event)
+	if (!event || !layout)
 		return -1;
+	table = code_u64(scratch, layout->code_line_table);
 	event->id = id;
 	event->first_line = code_u32(scratch, layout->code_first_line);
 	event->minor_version = layout->minor_version;
@@ -169,35 +179,27 @@ static __noinline int send_code(struct frame_walk *walk, u64 id)
 	return send_bulk_event(event, bytes, LOSS_RING_FULL_STACKS);
 }
 
-/* @return the word that holds a byte of the line table, with zeros for what is behind its end */
-static __always_inline u64 line_table_word(const struct capture_scratch *scratch, u32 first, u32 at,
-                                           u32 bytes)
-{
-	u64 word = scratch->line_table[first + at / 8];
-
-	if (at >= bytes)
-		return 0;
-	return bytes - at < 8 ? word & ((1ULL << (bytes - at) * 8) - 1) : word;
-}
-
-/* Four lanes, as one multiplication waits for the one before. Not static, so that the verifier looks at its
- * loop once and not at each call.
+/* Four lanes, as one multiplication waits for the one before; zeros stand for what is behind the end. Not
+ * static: see send_code().
  * @param first index of a word of scratch->line_table
  * @return a hash of the bytes from there */
 __noinline u64 hash_line_table(u32 first, u32 bytes)
 {
 	struct capture_scratch *scratch = capture_scratch_get();
-	u64 lanes[4] = {};
+	u64 lanes[4] = {}, *words;
 
 	if (!scratch)
 		return 0;
-	first &= PYTHON_BYTES_DATA_MAX / 8;
-	for (u32 at = 0; at < PYTHON_IDENTITY_BYTES && at < bytes; at += 32) {
-		lanes[0] = lanes[0] * 0x9E3779B97F4A7C15ULL + line_table_word(scratch, first, at, bytes);
-		lanes[1] = lanes[1] * 0x9E3779B97F4A7C15ULL + line_table_word(scratch, first, at + 8, bytes);
-		lanes[2] = lanes[2] * 0x9E3779B97F4A7C15ULL + line_table_word(scratch, first, at + 16, bytes);
-		lanes[3] = lanes[3] * 0x9E3779B97F4A7C15ULL + line_table_word(scratch, first, at + 24, bytes);
+	words = scratch->line_table + (first & PYTHON_BYTES_DATA_MAX / 8);
+	if (bytes < PYTHON_IDENTITY_BYTES) {
+		u64 *end = words + bytes / 8;
+
+		end[0] &= (1ULL << bytes % 8 * 8) - 1;
+		end[1] = end[2] = end[3] = 0;
 	}
+	for (u32 at = 0; at < PYTHON_IDENTITY_BYTES && at < bytes; at += 32, words += 4)
+		for (u32 lane = 0; lane < 4; lane++)
+			lanes[lane] = lanes[lane] * 0x9E3779B97F4A7C15ULL + words[lane];
 	return hash_mix(hash_mix(hash_mix(lanes[0], lanes[1]), lanes[2]), lanes[3]);
 }
 
@@ -222,15 +224,20 @@ static __always_inline u64 read_line_table(const struct python_layout *layout,
 
 /* A pointer is no identity: code objects are freed and their memory is used again. Up to 3.11 the line table
  * stands in for the version number that 3.12 has: all of it up to 1,024 bytes, the first and last 512 of a
- * longer one. A file that is compiled again after an edit in the middle can differ in nothing else. */
-static __always_inline u64 code_identity(struct frame_walk *walk, u64 code)
+ * longer one. A file that is compiled again after an edit in the middle can differ in nothing else.
+ * Not static: see send_code().
+ * @param code address of the object that is in scratch->code */
+__noinline u64 code_identity(u64 code, u64 salt)
 {
-	const struct python_layout *layout = walk->layout;
-	struct capture_scratch *scratch = walk->scratch;
-	u64 hash = hash_mix(walk->salt, code), table = code_u64(scratch, layout->code_line_table);
+	struct capture_scratch *scratch = capture_scratch_get();
+	const struct python_layout *layout = scratch ? layout_of(scratch) : NULL;
+	u64 hash = hash_mix(salt, code), table;
 	u32 version;
 	u64 bytes;
 
+	if (!layout)
+		return 0;
+	table = code_u64(scratch, layout->code_line_table);
 	hash = hash_mix(hash, code_u64(scratch, layout->code_filename));
 	hash = hash_mix(hash, code_u64(scratch, layout->code_name));
 	hash = hash_mix(hash, table);
@@ -292,7 +299,7 @@ static long frame_step(u32 index, struct frame_walk *walk)
 	frame = stack_next(scratch);
 	if (!frame)
 		return 1;
-	id = code_identity(walk, code);
+	id = code_identity(code, walk->salt);
 	frame->kind = FRAME_PYTHON;
 	frame->flags = 0;
 	frame->file.inode = 0;
@@ -302,7 +309,7 @@ static long frame_step(u32 index, struct frame_walk *walk)
 	frame->code = id;
 	scratch->stack.id = hash_mix(hash_mix(scratch->stack.id, id), (u32)offset);
 	sent = sent_place_find(&codes_sent, id);
-	if (!sent_before(sent, id) && !send_code(walk, id))
+	if (!sent_before(sent, id) && !send_code(id))
 		sent_note(sent, id);
 	return 0;
 }
@@ -327,12 +334,10 @@ static __always_inline int capture_python_by(void *ctx, void *programs)
 	struct frame_walk walk = {.scratch = scratch};
 	struct pt_regs *registers = (struct pt_regs *)bpf_task_pt_regs(task);
 	bool unsure = false;
-	u32 minor;
 
 	if (!scratch)
 		return 0;
-	minor = scratch->python_minor;
-	walk.layout = bpf_map_lookup_elem(&python_layouts, &minor);
+	walk.layout = layout_of(scratch);
 	if (walk.layout)
 		walk.frame = find_frame(walk.layout, scratch->python_runtime, &unsure);
 	/* A program that embeds Python and is outside of it, or a thread that Python does not know. */
@@ -344,11 +349,8 @@ static __always_inline int capture_python_by(void *ctx, void *programs)
 	/* Frame pointers are right for 2.6 % of such a process's native frames: only the innermost is kept.
 	 */
 	(void)stack_push_native(scratch, registers->ip);
-	if (!walk.frame) {
+	if (!walk.frame)
 		scratch->stack.end = STACK_END_PYTHON_UNKNOWN;
-		stack_finish(scratch);
-		return 0;
-	}
 	walk.salt = hash_mix(scratch->process_start_ns, bpf_get_current_pid_tgid() >> 32);
 	bpf_loop(STACK_FRAMES_MAX * 2, frame_step, &walk, 0);
 	/* A program can link its frames as it likes, in a circle too. */

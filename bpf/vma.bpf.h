@@ -34,72 +34,86 @@ enum maple_kind { MAPLE_LEAF = 1, MAPLE_RANGE = 2, MAPLE_ALLOCATION_RANGE = 3 };
 #define MAPLE_ALLOCATION_SLOTS_AT 10
 #define MAPLE_HEIGHT_MAX          8
 
+struct vma_descent {
+	struct mm_struct *mm;
+	u64 address;
+	u64 entry; /* of the node above */
+	s64 result;
+};
+
+/* @return 0, or -VMA_EBUSY: it is there no more */
+static __always_inline int vma_read(const struct vma_descent *descent, struct mapped_at *at)
+{
+	struct vm_area_struct *vma = (void *)descent->entry;
+
+	at->start = BPF_CORE_READ(vma, vm_start);
+	at->end = BPF_CORE_READ(vma, vm_end);
+	at->page_offset = BPF_CORE_READ(vma, vm_pgoff);
+	at->flags = BPF_CORE_READ(vma, vm_flags);
+	at->file = BPF_CORE_READ(vma, vm_file);
+	return BPF_CORE_READ(vma, vm_mm) == descent->mm && descent->address >= at->start &&
+	                       descent->address < at->end
+	               ? 0
+	               : -VMA_EBUSY;
+}
+
+static long vma_descend(u32 depth, struct vma_descent *descent)
+{
+	struct capture_scratch *scratch = capture_scratch_get();
+	u64 node = descent->entry & ~0xffULL;
+	u32 kind = descent->entry >> 3 & 15, pivots, slots_at, i;
+
+	if (!scratch || descent->entry < 4096 || (!depth && (descent->entry & 3) != 2))
+		return 1;
+	descent->result = -VMA_EBUSY;
+	if (bpf_probe_read_kernel(scratch->node, sizeof(scratch->node), (void *)node))
+		return 1;
+	/* A dead node's parent points to itself. */
+	if ((scratch->node[0] & ~0xffULL) == node)
+		return 1;
+	descent->result = -1;
+	if (kind == MAPLE_ALLOCATION_RANGE) {
+		pivots = MAPLE_ALLOCATION_PIVOTS;
+		slots_at = MAPLE_ALLOCATION_SLOTS_AT;
+	} else if (kind == MAPLE_LEAF || kind == MAPLE_RANGE) {
+		pivots = MAPLE_RANGE_PIVOTS;
+		slots_at = MAPLE_RANGE_SLOTS_AT;
+	} else {
+		return 1;
+	}
+	for (i = 0; i < MAPLE_RANGE_PIVOTS; i++) {
+		u64 pivot;
+
+		if (i >= pivots)
+			break;
+		pivot = scratch->node[1 + i];
+		if (pivot >= descent->address || (i && !pivot))
+			break;
+	}
+	/* Read back from a map it is any number to the verifier, which would else go on from here once for
+	 * each. */
+	*(volatile u32 *)&scratch->node_slot = slots_at + i;
+	slots_at = *(volatile u32 *)&scratch->node_slot;
+	descent->entry = scratch->node[slots_at & (MAPLE_NODE_WORDS - 1)];
+	if (kind != MAPLE_LEAF)
+		return 0;
+	if (descent->entry >= 4096 && !(descent->entry & 3))
+		descent->result = vma_read(descent, &scratch->mapped);
+	return 1;
+}
+
 /* Descends the current process's tree of mappings under RCU, for when bpf_find_vma cannot take the lock that
- * a sibling thread holds. Not static: the verifier looks at it once, and not once in each state of each
- * caller.
+ * a sibling thread holds.
  * @return 0: it is in scratch->mapped; -1: not mapped; -VMA_EBUSY: the tree changed meanwhile */
 __weak __noinline int find_vma_lockless(u64 address)
 {
-	struct capture_scratch *scratch = capture_scratch_get();
-	struct mm_struct *mm = bpf_get_current_task_btf()->mm;
-	struct mapped_at *at;
-	u64 entry = 0;
+	struct mm_struct *mm = BPF_CORE_READ(bpf_get_current_task_btf(), mm);
+	struct vma_descent descent = {.mm = mm, .address = address, .result = -1};
 
-	if (!scratch || !mm)
+	if (!mm || bpf_core_read(&descent.entry, sizeof(descent.entry), &mm->mm_mt.ma_root))
 		return -1;
-	at = &scratch->mapped;
-	if (bpf_core_read(&entry, sizeof(entry), &mm->mm_mt.ma_root))
-		return -1;
-	for (u32 depth = 0; depth < MAPLE_HEIGHT_MAX; depth++) {
-		u64 node = entry & ~0xffULL;
-		u32 kind = entry >> 3 & 15, pivots, slots_at, i;
-
-		if (entry < 4096 || (!depth && (entry & 3) != 2))
-			return -1;
-		if (bpf_probe_read_kernel(scratch->node, sizeof(scratch->node), (void *)node))
-			return -VMA_EBUSY;
-		/* A dead node's parent points to itself. */
-		if ((scratch->node[0] & ~0xffULL) == node)
-			return -VMA_EBUSY;
-		if (kind == MAPLE_ALLOCATION_RANGE) {
-			pivots = MAPLE_ALLOCATION_PIVOTS;
-			slots_at = MAPLE_ALLOCATION_SLOTS_AT;
-		} else if (kind == MAPLE_LEAF || kind == MAPLE_RANGE) {
-			pivots = MAPLE_RANGE_PIVOTS;
-			slots_at = MAPLE_RANGE_SLOTS_AT;
-		} else {
-			return -1;
-		}
-		for (i = 0; i < MAPLE_RANGE_PIVOTS; i++) {
-			u64 pivot;
-
-			if (i >= pivots)
-				break;
-			pivot = scratch->node[1 + i];
-			if (pivot >= address || (i && !pivot))
-				break;
-		}
-		/* Read back from a map it is any number to the verifier, which would else go on from here
-		 * once for each. */
-		*(volatile u32 *)&scratch->node_slot = slots_at + i;
-		slots_at = *(volatile u32 *)&scratch->node_slot;
-		entry = scratch->node[slots_at & (MAPLE_NODE_WORDS - 1)];
-		if (kind == MAPLE_LEAF) {
-			struct vm_area_struct *vma = (void *)entry;
-
-			if (entry < 4096 || entry & 3)
-				return -1;
-			at->start = BPF_CORE_READ(vma, vm_start);
-			at->end = BPF_CORE_READ(vma, vm_end);
-			at->page_offset = BPF_CORE_READ(vma, vm_pgoff);
-			at->flags = BPF_CORE_READ(vma, vm_flags);
-			at->file = BPF_CORE_READ(vma, vm_file);
-			if (BPF_CORE_READ(vma, vm_mm) != mm || address < at->start || address >= at->end)
-				return -VMA_EBUSY;
-			return 0;
-		}
-	}
-	return -1;
+	bpf_loop(MAPLE_HEIGHT_MAX, vma_descend, &descent, 0);
+	return descent.result;
 }
 
 /* @return 0: it is in *at; -VMA_EBUSY: the mappings change all the time; else it is not mapped */

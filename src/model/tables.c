@@ -148,8 +148,8 @@ int tables_get(struct model *model, struct process *process, uint64_t pointer, s
 	int error = 0;
 
 	if (!table && process->table && !process->thread_table_count && process->table->holders == 1) {
-		/* Who dumps core does so with a copy, and no call tells of it (fs/coredump.c, do_coredump): of two
-		 * that nobody uses any more one is enough. */
+		/* Who dumps core does so with a copy, and no call tells of it (fs/coredump.c, do_coredump):
+		 * of two that nobody uses any more one is enough. */
 		table = process->table;
 		points_table_move(model, table, pointer);
 	} else if (!table && process->table) {
