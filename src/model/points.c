@@ -85,6 +85,14 @@ struct fd_table *points_table_find(const struct model *model, uint64_t pointer)
 	return table;
 }
 
+void points_table_move(struct model *model, struct fd_table *table, uint64_t pointer)
+{
+	if (points_table_find(model, table->pointer) == table)
+		HASH_DEL(model->tables, table);
+	table->pointer = pointer;
+	HASH_ADD(hh, model->tables, pointer, sizeof(table->pointer), table);
+}
+
 void points_table_release(struct model *model, struct fd_table *table)
 {
 	if (!table || --table->holders)

@@ -69,6 +69,9 @@ int points_table_new(struct model *model, uint64_t pointer, struct fd_table **re
 /** @return the table, or NULL: no table of that pointer is known */
 struct fd_table *points_table_find(const struct model *model, uint64_t pointer);
 
+/** The kernel has it under another pointer. */
+void points_table_move(struct model *model, struct fd_table *table, uint64_t pointer);
+
 /** A process lets go of its table; the last one frees it. NULL-safe. */
 void points_table_release(struct model *model, struct fd_table *table);
 

@@ -147,10 +147,16 @@ int tables_get(struct model *model, struct process *process, uint64_t pointer, s
 	struct fd_table *table = points_table_find(model, pointer);
 	int error = 0;
 
-	if (!table && process->table)
+	if (!table && process->table && !process->thread_table_count && process->table->holders == 1) {
+		/* Who dumps core does so with a copy, and no call tells of it (fs/coredump.c, do_coredump):
+		 * of two that nobody uses any more one is enough. */
+		table = process->table;
+		points_table_move(model, table, pointer);
+	} else if (!table && process->table) {
 		error = copy_table(model, process, process->table, pointer, &table);
-	else if (!table)
+	} else if (!table) {
 		error = tables_begin(model, process, pointer, &table);
+	}
 	if (!error)
 		*ret_table = table;
 	return error;

@@ -100,8 +100,10 @@ def _initrd(tree, version, shares, script, folder):
 class Machine:
     """Runs a script in a guest; `lines()` gives what it writes while it runs."""
 
-    def __init__(self, tree, version, folders, script):
-        """folders are at their places there too, below whatever they lie; the script begins in the first."""
+    def __init__(self, tree, version, folders, script, parameters=""):
+        """folders are at their places there too, below whatever they lie; the script begins in the first.
+
+        parameters: for the kernel's command line."""
         self._folder = tempfile.TemporaryDirectory(prefix="leftopen-kernels.")
         folder = self._folder.name
         self._console = os.path.join(folder, "console")
@@ -117,7 +119,7 @@ class Machine:
             ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-M", "q35",
              "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MB),
              "-kernel", packages.image(tree, version), "-initrd", initrd,
-             "-append", "console=ttyS0 rdinit=/init panic=-1 quiet",
+             "-append", "console=ttyS0 rdinit=/init panic=-1 quiet " + parameters,
              "-serial", "file:" + self._console, "-serial", "file:" + self._written, *devices],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 

@@ -3,7 +3,8 @@
 
 Usage: run.py [KERNEL...] [-- COMMAND], of those that packages.py has; all where none is given. With a command only
 that is run, and what it writes is shown.
-Environment: LEFTOPEN_BUILD, the build folder (../../build); KERNEL_TESTS, files of TESTS where not all are wanted.
+Environment: LEFTOPEN_BUILD, the build folder (../../build); KERNEL_TESTS, files of TESTS where not all are wanted;
+KERNEL_PARAMETERS, for the kernel's command line: lockdown=confidentiality.
 Outputs: a line for each kernel and file of tests, a total, and status 1 where anything failed. What the tests wrote
 is kept below build/kernels/logs.
 """
@@ -23,6 +24,7 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 BUILD = os.path.abspath(os.environ.get("LEFTOPEN_BUILD") or os.path.join(SOURCE, "build"))
 CACHE = os.path.join(BUILD, "kernels")
 LOGS = os.path.join(CACHE, "logs")
+PARAMETERS = os.environ.get("KERNEL_PARAMETERS", "")
 
 # Emulated, programs take some fifteen times as long. So these are the files that meet the kernel: every BPF program,
 # every call that makes or releases something, every mark, the unwinders, and the main job. Left out are the files
@@ -51,6 +53,7 @@ TESTS = {
     "test_ordinary.py": "",
     "test_watch.py": "",
     "test_watch_threads.py": "",
+    "../kernels/test_million.py": "",
 }
 BOOT_LIMIT_S = 120
 FILE_LIMIT_S = 900
@@ -126,7 +129,7 @@ def run_kernel(name):
     chosen = os.environ.get("KERNEL_TESTS", "").split()
     tests = {file: words for file, words in TESTS.items() if not chosen or file in chosen}
     wanted = ["doctor", *tests]
-    with Machine(tree, version, (SOURCE, BUILD), script_of_tests(tests)) as machine, \
+    with Machine(tree, version, (SOURCE, BUILD), script_of_tests(tests), PARAMETERS) as machine, \
             open(os.path.join(LOGS, name + ".txt"), "w", encoding="utf-8") as log:
         for line in machine.lines(BOOT_LIMIT_S, KERNEL_LIMIT_S):
             log.write(line + "\n")
@@ -151,7 +154,7 @@ def run_kernel(name):
 def run_command(name, command):
     """Boot a kernel, run a command on it and show what it writes."""
     tree, version = packages.fetch(name, CACHE)
-    with Machine(tree, version, (SOURCE, BUILD), script_of([command])) as machine:
+    with Machine(tree, version, (SOURCE, BUILD), script_of([command]), PARAMETERS) as machine:
         for line in machine.lines(BOOT_LIMIT_S, KERNEL_LIMIT_S):
             print(line, flush=True)
         print("\n".join(machine.console()))

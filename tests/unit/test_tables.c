@@ -253,3 +253,19 @@ Test(tables, the_same_one_changed)
 	cr_assert_eq(counts().closed, 1);
 	check_end(1);
 }
+
+/* The kernel gives who dumps core a copy, and tells of the process's end by that one alone. */
+Test(tables, who_dumps_core_has_a_copy)
+{
+	struct actor dumper = command;
+
+	events_open(&world, &command, 3, 30);
+	dumper.table = command.table + 64;
+	events_numbers(&world, &dumper, TABLE_EXITED, begun, 4);
+	cr_assert_eq(counts().live, 4);
+	cr_assert_eq(counts().opened - counts().closed, 1);
+	events_exit(&world, &dumper, 6);
+	cr_assert_eq(world_left_open(&world, 100, HANDLE_KIND_FD), 1);
+	cr_assert_eq(world.model->live_handles, 0);
+	cr_assert_eq(model_counters_get(world.model)->reconciled, 0);
+}
