@@ -148,6 +148,17 @@ kernels-run: all $(WORKLOADS)
 	$(say) TEST "other kernels"
 	$(Q)LEFTOPEN_BUILD=$(abspath $(BUILD)) KERNEL_TESTS="$(KERNEL_TESTS)" /usr/bin/python3 tests/kernels/run.py $(KERNELS)
 
+# What takes minutes, and programs that are large: servers, runtimes, other people's suites.
+.PHONY: soak
+soak:
+	@tests/packages soak
+	+@$(MAKE) --no-print-directory soak-run
+
+.PHONY: soak-run
+soak-run: all
+	$(say) TEST soak
+	$(Q)cd tests/soak && LEFTOPEN_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -q -p no:cacheprovider $(SOAK_TESTS)
+
 .PHONY: packages
 packages:
 	@tests/packages
@@ -178,6 +189,7 @@ help:
 	'make demo       install packages, build, run the main job on a suite that leaks and on the mended one' \
 	'make check      install packages, build, run all tests, sanitizers included (as root)' \
 	'make kernels    the kernel tests on other kernels, emulated (KERNELS="6.1 6.12 newest")' \
+	'make soak       large programs against the kernel'"'"'s own tables, and without a leak (as root)' \
 	'make bench      a table of what following costs (as root)' \
 	'make format     lay out the C sources' \
 	'make install    into $$(DESTDIR)$$(PREFIX); make uninstall' \
