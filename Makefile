@@ -112,12 +112,6 @@ check-kernel: all $(WORKLOADS)
 	$(say) TEST kernel
 	$(Q)cd tests/kernel && LEFTOPEN_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -q -p no:cacheprovider $(KERNEL_TESTS)
 
-# What a check has no time for. SOAK_TESTS="test_x.py" for some of them.
-.PHONY: soak
-soak: all $(WORKLOADS)
-	$(say) TEST soak
-	$(Q)cd tests/soak && LEFTOPEN_BUILD=$(abspath $(BUILD)) PYTHONPATH=../kernel /usr/bin/python3 -m pytest -q -p no:cacheprovider $(SOAK_TESTS)
-
 .PHONY: demo
 demo: packages
 	+@$(MAKE) --no-print-directory all
@@ -159,6 +153,17 @@ kernels-run: all $(WORKLOADS)
 	$(say) TEST "other kernels"
 	$(Q)LEFTOPEN_BUILD=$(abspath $(BUILD)) KERNEL_TESTS="$(KERNEL_TESTS)" /usr/bin/python3 tests/kernels/run.py $(KERNELS)
 
+# What takes minutes, and programs that are large: servers, runtimes, other people's suites.
+.PHONY: soak
+soak:
+	@tests/packages soak
+	+@$(MAKE) --no-print-directory soak-run
+
+.PHONY: soak-run
+soak-run: all $(WORKLOADS)
+	$(say) TEST soak
+	$(Q)cd tests/soak && LEFTOPEN_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -q -p no:cacheprovider $(SOAK_TESTS)
+
 .PHONY: packages
 packages:
 	@tests/packages
@@ -189,7 +194,7 @@ help:
 	'make demo       install packages, build, run the main job on a suite that leaks and on the mended one' \
 	'make check      install packages, build, run all tests, sanitizers included (as root)' \
 	'make kernels    the kernel tests on other kernels, emulated (KERNELS="6.1 6.12 newest")' \
-	'make soak       tests that take minutes (as root)' \
+	'make soak       large programs against the kernel'"'"'s own tables, and what takes minutes (as root)' \
 	'make bench      a table of what following costs (as root)' \
 	'make format     lay out the C sources' \
 	'make install    into $$(DESTDIR)$$(PREFIX); make uninstall' \

@@ -159,16 +159,15 @@ def compare(watch, group):
 def compare_while_running(watch, group, process, points, every_s):
     """Compare again and again while a command works; return its status and the names of all compared.
 
-    There are at least so many points at which something of it was there, and at most three times as many.
+    There are at least so many points at which something of it was there, and at most five times as many.
     """
     compared = []
-    status = None
-    while status is None and len(compared) < 3 * points:
-        try:
-            status = process.wait(every_s)
-        except subprocess.TimeoutExpired:
-            names = compare(watch, group)
-            compared += [names] if names else []
+    while len(compared) < 5 * points:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(every_s)
+            break
+        names = compare(watch, group)
+        compared += [names] if names else []
     assert len(compared) >= points, "only %d quiet points" % len(compared)
     return process.wait(COMMAND_LIMIT_S), {name for names in compared for name in names}
 
