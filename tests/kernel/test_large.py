@@ -5,12 +5,12 @@ Inputs: many.py. Outputs: assertions, and how many it were (pytest -s).
 """
 
 import json
+import subprocess
 
 import pytest
 
 import leftopen
 import many
-import processes
 import truth
 
 MILLION = 1000000
@@ -19,10 +19,9 @@ RING_NUMBERS = 500000
 MAKERS = {"descriptors": "make_descriptors", "mappings": "make_mappings"}
 
 
-@pytest.mark.parametrize("what, count", [("descriptors", MILLION), ("mappings", 70000)])
-def test_watched(what, count):
+def test_descriptors_watched():
     """Through a ring of 64 KiB: what was there before is known, and is gone with the one call that releases it."""
-    many.check_watched(what, count, is_each_compared=what == "descriptors")
+    many.check_watched("descriptors", MILLION, is_each_compared=True)
 
 
 @pytest.mark.parametrize("what, count", [("descriptors", MILLION), ("mappings", 70000)])
@@ -30,8 +29,10 @@ def test_run(what, count, tmp_path):
     """Made and held at its end: each is there, under the line that made it."""
     path = tmp_path / "report.json"
     ring_mb = 64 if count > RING_NUMBERS else 16
-    done = processes.leftopen_raw("run", "--json", str(path), "--ring-size", "%dM" % ring_mb, "--",
-                                  leftopen.workload("many"), what, str(count))
+    # Emulated, a million take minutes.
+    done = subprocess.run([leftopen.LEFTOPEN, "run", "--json", str(path), "--ring-size", "%dM" % ring_mb, "--",
+                           leftopen.workload("many"), what, str(count)],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     pid, made = (int(number) for number in done.stdout.split())
     print("%d %s" % (made, what))
