@@ -30,8 +30,6 @@ extern __u64 losses[LOSS_COUNT];
 /* 1: there has been one, so that it is worth looking for. */
 extern __u32 uring_submissions_kept;
 
-enum capture_program { CAPTURE_NATIVE = 0, CAPTURE_PYTHON, CAPTURE_COUNT };
-
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 16 << 20);

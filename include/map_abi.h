@@ -95,6 +95,9 @@ struct followed_process {
 };
 EVENT_ASSERT_SIZE(struct followed_process, 72);
 
+/* The programs that capture stacks, as they lie in the array that makers tail-call through. */
+enum capture_program { CAPTURE_NATIVE = 0, CAPTURE_PYTHON, CAPTURE_COUNT };
+
 /* Which processes that are not followed a survey makes followed. */
 enum survey_follows { SURVEY_FOLLOWS_NONE = 0, SURVEY_FOLLOWS_WANTED, SURVEY_FOLLOWS_ALL };
 

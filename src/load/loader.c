@@ -25,11 +25,8 @@
 #include "load/stand_ins.h"
 #include "load/survey.h"
 #include "load/tracefs.h"
-#include "unwind/python_layout.h"
 
 #define LINKS_MAX 1024
-/* Those of native stacks and of Python's (bpf/maps.bpf.h). */
-#define CAPTURE_PROGRAM_COUNT 2
 
 struct loader {
 	struct leftopen_bpf *skeleton;
@@ -98,55 +95,6 @@ static int configure(struct loader *loader, const struct loader_options *options
 	return bpf_map__set_max_entries(skeleton->maps.events, ring);
 }
 
-/* The programs then know processes by the ids that they have here. */
-static int find_own_namespace(struct loader *loader)
-{
-	LIBBPF_OPTS(bpf_test_run_opts, options);
-
-	if (!loader->skeleton->rodata->config_nested)
-		return 0;
-	if (bpf_prog_test_run_opts(bpf_program__fd(loader->skeleton->progs.ids_find_own), &options))
-		return -errno;
-	return loader->skeleton->bss->own_pid_namespace ? 0 : -EIO;
-}
-
-static int fill_layouts(struct loader *loader)
-{
-	int map = bpf_map__fd(loader->skeleton->maps.python_layouts);
-
-	for (uint32_t minor = 0; minor < PYTHON_VERSIONS_MAX; minor++) {
-		const struct python_layout *layout = python_layout_find(minor);
-
-		if (layout && bpf_map_update_elem(map, &minor, layout, BPF_ANY))
-			return -errno;
-	}
-	return 0;
-}
-
-static int fill_program_array(const struct bpf_map *map, const struct bpf_program *const *programs)
-{
-	for (uint32_t i = 0; i < CAPTURE_PROGRAM_COUNT; i++) {
-		int program = bpf_program__fd(programs[i]);
-
-		if (bpf_map_update_elem(bpf_map__fd(map), &i, &program, BPF_ANY))
-			return -errno;
-	}
-	return 0;
-}
-
-static int fill_capture_programs(struct leftopen_bpf *skeleton)
-{
-	const struct bpf_program *const calls[CAPTURE_PROGRAM_COUNT] = {skeleton->progs.capture_native,
-	                                                                skeleton->progs.capture_python};
-	const struct bpf_program *const installed[CAPTURE_PROGRAM_COUNT] = {skeleton->progs.installed_native,
-	                                                                    skeleton->progs.installed_python};
-	int error = fill_program_array(skeleton->maps.capture_programs, calls);
-
-	if (!error && bpf_program__autoload(skeleton->progs.fd_installed))
-		error = fill_program_array(skeleton->maps.installed_capture_programs, installed);
-	return error;
-}
-
 int loader_open(const struct loader_options *options, struct loader **ret_loader,
                 struct loader_error *ret_error)
 {
@@ -170,11 +118,7 @@ int loader_open(const struct loader_options *options, struct loader **ret_loader
 	if (!error)
 		error = leftopen_bpf__load(loader->skeleton);
 	if (!error)
-		error = find_own_namespace(loader);
-	if (!error)
-		error = fill_layouts(loader);
-	if (!error)
-		error = fill_capture_programs(loader->skeleton);
+		error = programs_fill(loader->skeleton);
 	if (error)
 		goto fail;
 	*ret_loader = loader;

@@ -1,8 +1,9 @@
 /*
- * Which programs are loaded. See programs.h.
+ * Which programs are loaded, and what they are given. See programs.h.
  */
 #include "load/programs.h"
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -13,6 +14,8 @@
 #include "load/feature_probes.h"
 #include "load/features.h"
 #include "load/stand_ins.h"
+#include "map_abi.h"
+#include "unwind/python_layout.h"
 
 static void choose_stand_ins(struct leftopen_bpf *skeleton, const struct btf *kernel)
 {
@@ -65,4 +68,64 @@ int programs_choose(struct leftopen_bpf *skeleton)
 	}
 	btf__free(kernel);
 	return error;
+}
+
+/* The programs then know processes by the ids that they have here. */
+static int find_own_namespace(struct leftopen_bpf *skeleton)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options);
+
+	if (!skeleton->rodata->config_nested)
+		return 0;
+	if (bpf_prog_test_run_opts(bpf_program__fd(skeleton->progs.ids_find_own), &options))
+		return -errno;
+	return skeleton->bss->own_pid_namespace ? 0 : -EIO;
+}
+
+static int fill_layouts(struct leftopen_bpf *skeleton)
+{
+	int map = bpf_map__fd(skeleton->maps.python_layouts);
+
+	for (uint32_t minor = 0; minor < PYTHON_VERSIONS_MAX; minor++) {
+		const struct python_layout *layout = python_layout_find(minor);
+
+		if (layout && bpf_map_update_elem(map, &minor, layout, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+static int fill_program_array(const struct bpf_map *map, const struct bpf_program *const *programs)
+{
+	for (uint32_t i = 0; i < CAPTURE_COUNT; i++) {
+		int program = bpf_program__fd(programs[i]);
+
+		if (bpf_map_update_elem(bpf_map__fd(map), &i, &program, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+static int fill_capture_programs(struct leftopen_bpf *skeleton)
+{
+	const struct bpf_program *const calls[CAPTURE_COUNT] = {
+	        [CAPTURE_NATIVE] = skeleton->progs.capture_native,
+	        [CAPTURE_PYTHON] = skeleton->progs.capture_python};
+	const struct bpf_program *const installed[CAPTURE_COUNT] = {
+	        [CAPTURE_NATIVE] = skeleton->progs.installed_native,
+	        [CAPTURE_PYTHON] = skeleton->progs.installed_python};
+	int error = fill_program_array(skeleton->maps.capture_programs, calls);
+
+	if (!error && bpf_program__autoload(skeleton->progs.fd_installed))
+		error = fill_program_array(skeleton->maps.installed_capture_programs, installed);
+	return error;
+}
+
+int programs_fill(struct leftopen_bpf *skeleton)
+{
+	int error = fill_layouts(skeleton);
+
+	if (!error)
+		error = fill_capture_programs(skeleton);
+	return error ? error : find_own_namespace(skeleton);
 }

@@ -1,5 +1,5 @@
 /*
- * Which of the programs are loaded, by what the running kernel has.
+ * Which of the programs are loaded, by what the running kernel has, and what they are given.
  */
 #ifndef LEFTOPEN_LOAD_PROGRAMS_H
 #define LEFTOPEN_LOAD_PROGRAMS_H
@@ -12,5 +12,11 @@ struct leftopen_bpf;
  * @return 0; -ENOMEM; -errno of the kernel's BTF; -ESRCH: a program of a table is not in the object
  */
 int programs_choose(struct leftopen_bpf *skeleton);
+
+/**
+ * After loading: fills the maps that programs read and call through.
+ * @return 0; -errno of a map's update or of a program's run; -EIO: leftopen's own pid namespace was not found
+ */
+int programs_fill(struct leftopen_bpf *skeleton);
 
 #endif
