@@ -137,7 +137,7 @@ static __always_inline void tell(struct uring_done *done, s32 result)
 		return;
 	if (process->marked)
 		process->made_after_mark = 1;
-	done->time_ns = bpf_ktime_get_boot_ns();
+	done->time_ns = event_time();
 	if (!done->of.message && !done->of.memory) {
 		tell_made(done, result);
 	} else if ((u64)BPF_CORE_READ(bpf_get_current_task_btf(), mm) != done->of.space) {
@@ -169,7 +169,7 @@ static __always_inline void closed(struct io_kiocb *request, s32 result)
 		uring_close_forget(&key);
 	if (result || !key.table)
 		return;
-	now_ns = bpf_ktime_get_boot_ns();
+	now_ns = event_time();
 	if (!compat_other_table_file(key.table, key.fd))
 		uring_close_tell(key.table, key.fd, process_id, BPF_CORE_READ(task, pid), process->start_ns,
 		                 now_ns);

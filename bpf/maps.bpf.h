@@ -12,8 +12,9 @@
 #include "handle_kinds.h"
 
 /* Set before loading. */
-extern const volatile __u32 config_stacks; /* enum stacks_mode */
-extern const volatile __u32 config_ring_bytes;
+extern const volatile __u32 config_stacks;          /* enum stacks_mode */
+extern const volatile __u32 config_ring_bytes;      /* of each shard */
+extern const volatile __u32 config_ring_shards;     /* a power of two; 1: `events` is the only ring */
 extern const volatile __u64 config_huge_page_bytes; /* the machine's default size */
 /* Set while running: programs stay attached for seconds after the daemon has finished, doing nothing. */
 extern __u32 switched_on;
@@ -23,6 +24,7 @@ extern __u32 own_process_id, holder_process_id; /* never followed by a survey */
 /* Bumped by the daemon after it wrote to python_hints. */
 extern __u32 python_hints_version;
 extern __u64 losses[LOSS_COUNT];
+extern __u64 last_event_ns; /* the time of the last event, where there are several shards */
 /* 1: there has been one, so that it is worth looking for. */
 extern __u32 uring_submissions_kept;
 
@@ -32,6 +34,18 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 16 << 20);
 } events __weak SEC(".maps");
+
+/* Where many CPUs would wait for one ring: events of one table or space are in one shard. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, RING_SHARDS_MAX);
+	__uint(key_size, sizeof(u32));
+	__array(
+	        values, struct {
+		        __uint(type, BPF_MAP_TYPE_RINGBUF);
+		        __uint(max_entries, 4096);
+	        });
+} ring_shards __weak SEC(".maps");
 
 /* By tgid. 65,536 processes at once; one more is counted as LOSS_PROCESS_MAP_FULL and not followed. */
 struct {
@@ -258,13 +272,30 @@ static __always_inline u64 ring_wakeup(u64 waiting_bytes)
 	return waiting_bytes > config_ring_bytes / 8 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
+/* @param event whose first word behind the header says what it is of: its table or space, where it has one
+ * @return the ring that it goes into, or NULL: there is none */
+static __always_inline void *event_ring(const void *event)
+{
+	u64 of = 0;
+	u32 shard;
+
+	if (config_ring_shards == 1)
+		return &events;
+	/* The verifier lets nobody reckon with what it knows to be a pointer; this makes it a number. */
+	(void)bpf_probe_read_kernel(&of, sizeof(of), event + sizeof(struct event_header));
+	/* Fibonacci hashing: the lowest bits of pointers are alike. */
+	shard = (of * 0x9e3779b97f4a7c15ULL) >> 32 & (config_ring_shards - 1);
+	return bpf_map_lookup_elem(&ring_shards, &shard);
+}
+
 /* @return 0, or -1: the ring is too full for what comes in numbers; its last eighth is kept for processes */
 static __always_inline int send_bulk_event(void *event, u32 bytes, enum loss_cause cause)
 {
-	u64 waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	void *ring = event_ring(event);
+	u64 waiting = ring ? bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) : 0;
 
-	if (waiting > config_ring_bytes - config_ring_bytes / 8 ||
-	    bpf_ringbuf_output(&events, event, bytes, ring_wakeup(waiting))) {
+	if (!ring || waiting > config_ring_bytes - config_ring_bytes / 8 ||
+	    bpf_ringbuf_output(ring, event, bytes, ring_wakeup(waiting))) {
 		count_loss(cause);
 		return -1;
 	}
@@ -273,13 +304,29 @@ static __always_inline int send_bulk_event(void *event, u32 bytes, enum loss_cau
 
 static __always_inline int send_process_event(void *event, u32 bytes, enum loss_cause cause)
 {
-	u64 waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	void *ring = event_ring(event);
+	u64 waiting = ring ? bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) : 0;
 
-	if (bpf_ringbuf_output(&events, event, bytes, ring_wakeup(waiting))) {
+	if (!ring || bpf_ringbuf_output(ring, event, bytes, ring_wakeup(waiting))) {
 		count_loss(cause);
 		return -1;
 	}
 	return 0;
+}
+
+/* The time of an event. Of several shards it is their order, too: later than that of each event whose program
+ * had asked for it before, on whatever CPU. The kernel's clock alone may differ between CPUs while it is
+ * adjusted (kernel/time/timekeeping.c, ktime_get_mono_fast_ns). */
+static __always_inline u64 event_time(void)
+{
+	u64 now_ns = bpf_ktime_get_boot_ns(), last_ns;
+
+	if (config_ring_shards == 1)
+		return now_ns;
+	last_ns = *(volatile u64 *)&last_event_ns;
+	if (now_ns > last_ns && __sync_val_compare_and_swap(&last_event_ns, last_ns, now_ns) == last_ns)
+		return now_ns;
+	return __sync_fetch_and_add(&last_event_ns, 1) + 1;
 }
 
 /* @return bytes, at most maximum (a power of two), in a form whose bounds the verifier follows */
@@ -302,9 +349,9 @@ static __always_inline void fill_untimed_header(struct event_header *header, u16
 	struct task_struct *task = bpf_get_current_task_btf();
 
 	header->type = type;
-	header->reserved = 0;
+	header->untimed = config_ring_shards > 1;
 	header->size_bytes = bytes;
-	header->time_ns = 0;
+	header->time_ns = config_ring_shards > 1 ? event_time() : 0;
 	header->process_id = task->tgid;
 	header->thread_id = task->pid;
 	header->process_start_ns = start_ns;
@@ -313,7 +360,9 @@ static __always_inline void fill_untimed_header(struct event_header *header, u16
 static __always_inline void fill_header(struct event_header *header, u16 type, u32 bytes, u64 start_ns)
 {
 	fill_untimed_header(header, type, bytes, start_ns);
-	header->time_ns = bpf_ktime_get_boot_ns();
+	header->untimed = 0;
+	if (config_ring_shards == 1)
+		header->time_ns = bpf_ktime_get_boot_ns();
 }
 
 /* @return the place where this id is, or would be */
@@ -362,7 +411,7 @@ static __always_inline int send_fd_event(void *event, u32 bytes, u64 fd_bits)
 		return 0;
 	process = bpf_map_lookup_elem(&followed, &process_id);
 	if (process) {
-		process->lost_fds_ns = bpf_ktime_get_boot_ns();
+		process->lost_fds_ns = event_time();
 		__sync_fetch_and_or(&process->lost_fds, fd_bits);
 	}
 	return -1;
@@ -376,7 +425,7 @@ static __always_inline int send_map_event(void *event, u32 bytes)
 		return 0;
 	process = followed_current();
 	if (process)
-		process->lost_maps_ns = bpf_ktime_get_boot_ns();
+		process->lost_maps_ns = event_time();
 	return -1;
 }
 

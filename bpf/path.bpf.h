@@ -116,6 +116,7 @@ static __always_inline int file_send_once(struct file *file, const struct file_k
 {
 	u8 as = FILE_SENT, *sent;
 	struct walk_scratch *scratch;
+	void *ring;
 	int error;
 	u32 bytes;
 
@@ -138,7 +139,8 @@ static __always_inline int file_send_once(struct file *file, const struct file_k
 	fill_header(&scratch->file.header, EVENT_FILE, bytes, use->start_ns);
 	if (use->process_id)
 		scratch->file.header.process_id = use->process_id;
-	error = bpf_ringbuf_output(&events, &scratch->file, bytes, BPF_RB_FORCE_WAKEUP) ? -1 : 0;
+	ring = event_ring(&scratch->file);
+	error = !ring || bpf_ringbuf_output(ring, &scratch->file, bytes, BPF_RB_FORCE_WAKEUP) ? -1 : 0;
 	if (!error)
 		bpf_map_update_elem(&files_sent, key, &as, BPF_ANY);
 	else

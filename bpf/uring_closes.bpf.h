@@ -60,7 +60,7 @@ static long uring_close_step(void *map, struct uring_close_key *key, struct urin
 {
 	struct uring_close_key of = *key;
 	struct uring_close was = *close;
-	u64 now_ns = bpf_ktime_get_boot_ns();
+	u64 now_ns = event_time();
 	struct file *file = compat_other_table_file(of.table, of.fd);
 
 	if ((u64)file == was.file)

@@ -69,7 +69,7 @@ enum shutdown_mark {
 
 struct event_header {
 	__u16 type;
-	__u16 reserved;
+	__u16 untimed;    /* 1: time_ns is its order in several shards only */
 	__u32 size_bytes; /* of the whole event, this header included */
 	__u64 time_ns;    /* CLOCK_BOOTTIME; 0: a release, of which nobody asks when, as reading the
 	                     clock costs as much as the rest */

@@ -7,6 +7,8 @@
 
 #include "event_abi.h"
 
+#define RING_SHARDS_MAX 16
+
 /* Offsets in CPython's structures, in bytes (facts: python frames). Chosen by version in
  * unwind/python_layout.c. */
 enum python_frame_shape { PYTHON_FRAME_OBJECTS = 0, PYTHON_FRAME_CFRAME, PYTHON_FRAME_CURRENT };

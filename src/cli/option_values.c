@@ -53,6 +53,20 @@ bool option_values_ring_size(const char *text, uint32_t *ret_bytes)
 	return false;
 }
 
+bool option_values_ring_shards(const char *text, uint32_t *ret_shards)
+{
+	unsigned long long number = 0;
+
+	if (text && !option_values_number("LEFTOPEN_RING_SHARDS", text, 1, RING_SHARDS_MAX, &number))
+		return false;
+	if (number & (number - 1)) {
+		message_error("LEFTOPEN_RING_SHARDS takes a power of two, not \"%s\"", text);
+		return false;
+	}
+	*ret_shards = (uint32_t)number;
+	return true;
+}
+
 /* Not by strtod(3), which takes "nan", "0x1p3" and the locale's decimal point.
  * @return whether it is seconds, and at most SECONDS_MAX */
 static bool parse_seconds(const char *text, uint64_t *ret_ns)

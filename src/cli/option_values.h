@@ -20,6 +20,14 @@ bool option_values_number(const char *name, const char *text, unsigned long long
 bool option_values_ring_size(const char *text, uint32_t *ret_bytes);
 
 /**
+ * Parses how many shards the ring has, which tests ask for by the environment variable LEFTOPEN_RING_SHARDS.
+ * @param text NULL: as many as the CPUs need
+ * @param ret_shards 0: that
+ * @return whether it is a power of two in the loader's range
+ */
+bool option_values_ring_shards(const char *text, uint32_t *ret_shards);
+
+/**
  * Parses seconds with at most nine decimals, "2" or "0.25".
  * @return whether it is that, and not less than least_ns
  */

@@ -21,6 +21,7 @@
 #include "load/calls.h"
 #include "load/cost.h"
 #include "load/holder.h"
+#include "load/rings.h"
 #include "load/survey.h"
 #include "load/tracefs.h"
 #include "unwind/python_layout.h"
@@ -29,7 +30,9 @@
 
 struct loader {
 	struct leftopen_bpf *skeleton;
-	struct ring_buffer *ring;
+	struct rings *rings;
+	int ring_fds[RING_SHARDS_MAX];    /* of shards, where there are several; -1: none */
+	uint32_t ring_shards, ring_bytes; /* of each */
 	struct holder *holder;
 	struct survey *survey; /* NULL: none was made yet */
 	struct bpf_link *links[LINKS_MAX];
@@ -37,7 +40,6 @@ struct loader {
 	int stats_fd;
 	loader_event_fn consumer;
 	void *consumer_context;
-	uint64_t taken_bytes; /* of events, since loader_consume() was called */
 };
 
 static __attribute__((format(printf, 2, 3))) void set_error(struct loader_error *error, const char *format,
@@ -80,6 +82,19 @@ static uint64_t huge_page_bytes(void)
 	return kib && !(kib & (kib - 1)) ? kib * 1024 : 2 << 20;
 }
 
+/* One ring is enough for four CPUs; each four more get one of their own. */
+#define CPUS_A_SHARD 4
+
+static uint32_t shards_for_cpus(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	uint32_t shards = 1;
+
+	while (shards < RING_SHARDS_MAX && (long)shards * CPUS_A_SHARD < cpus)
+		shards *= 2;
+	return shards;
+}
+
 static int configure(struct loader *loader, const struct loader_options *options)
 {
 	struct leftopen_bpf *skeleton = loader->skeleton;
@@ -87,10 +102,29 @@ static int configure(struct loader *loader, const struct loader_options *options
 
 	if (ring < LOADER_RING_BYTES_MIN || ring > LOADER_RING_BYTES_MAX || ring & (ring - 1))
 		return -EINVAL;
+	loader->ring_shards = options->ring_shards ? options->ring_shards : shards_for_cpus();
+	loader->ring_bytes = ring;
 	skeleton->rodata->config_stacks = options->stacks;
 	skeleton->rodata->config_ring_bytes = ring;
+	skeleton->rodata->config_ring_shards = loader->ring_shards;
 	skeleton->rodata->config_huge_page_bytes = huge_page_bytes();
 	return bpf_map__set_max_entries(skeleton->maps.events, ring);
+}
+
+/* Where there are several shards, the ring that is there is the first of them. */
+static int make_shards(struct loader *loader)
+{
+	int shards = bpf_map__fd(loader->skeleton->maps.ring_shards);
+
+	loader->ring_fds[0] = bpf_map__fd(loader->skeleton->maps.events);
+	for (uint32_t i = 0; i < loader->ring_shards && loader->ring_shards > 1; i++) {
+		if (i)
+			loader->ring_fds[i] = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "events", 0, 0,
+			                                     loader->ring_bytes, NULL);
+		if (loader->ring_fds[i] < 0 || bpf_map_update_elem(shards, &i, &loader->ring_fds[i], BPF_ANY))
+			return -errno;
+	}
+	return 0;
 }
 
 static int fill_layouts(struct loader *loader)
@@ -130,6 +164,8 @@ int loader_open(const struct loader_options *options, struct loader **ret_loader
 	if (!loader)
 		return -ENOMEM;
 	loader->stats_fd = -1;
+	for (size_t i = 0; i < RING_SHARDS_MAX; i++)
+		loader->ring_fds[i] = -1;
 	libbpf_first_warning[0] = '\0';
 	(void)libbpf_set_print(keep_first_warning);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
@@ -143,6 +179,8 @@ int loader_open(const struct loader_options *options, struct loader **ret_loader
 		error = btf_tracepoints_choose(loader->skeleton->obj);
 	if (!error)
 		error = leftopen_bpf__load(loader->skeleton);
+	if (!error)
+		error = make_shards(loader);
 	if (!error)
 		error = fill_layouts(loader);
 	if (!error)
@@ -388,43 +426,32 @@ int loader_hint_python(struct loader *loader, uint32_t process_id, uint64_t star
 	return 0;
 }
 
-/* libbpf reads until the ring is empty, which it never is while events come faster than they are consumed.
- * What waited as it began is no more than a ring full; each event has a header of its own there, too. */
-static bool has_taken_enough(const struct loader *loader)
-{
-	return loader->taken_bytes >= bpf_map__max_entries(loader->skeleton->maps.events);
-}
-
-static int hand_to_consumer(void *context, void *data, size_t bytes)
-{
-	struct loader *loader = context;
-	int error = loader->consumer(loader->consumer_context, data, bytes);
-
-	loader->taken_bytes += bytes;
-	return !error && has_taken_enough(loader) ? -EAGAIN : error;
-}
-
 int loader_set_consumer(struct loader *loader, loader_event_fn function, void *context)
 {
 	loader->consumer = function;
 	loader->consumer_context = context;
-	loader->ring =
-	        ring_buffer__new(bpf_map__fd(loader->skeleton->maps.events), hand_to_consumer, loader, NULL);
-	return loader->ring ? 0 : -errno;
+	return rings_open(loader->ring_fds, loader->ring_shards, loader->ring_bytes, &loader->rings);
 }
 
 int loader_ring_fd(const struct loader *loader)
 {
-	return ring_buffer__epoll_fd(loader->ring);
+	return rings_fd(loader->rings);
 }
 
 int loader_consume(struct loader *loader)
 {
-	int result;
+	/* What waits now is no more than a ring full. It is never empty while events come faster than they
+	 * are consumed. */
+	size_t most = (size_t)loader->ring_bytes * loader->ring_shards, taken = 0, bytes;
+	const void *event;
+	int error = 0;
 
-	loader->taken_bytes = 0;
-	result = ring_buffer__consume(loader->ring);
-	return result < 0 && !(result == -EAGAIN && has_taken_enough(loader)) ? result : 0;
+	while (!error && taken < most && (event = rings_next(loader->rings, &bytes))) {
+		error = loader->consumer(loader->consumer_context, event, bytes);
+		taken += bytes;
+	}
+	rings_done(loader->rings);
+	return error < 0 ? error : 0;
 }
 
 const uint64_t *loader_losses(const struct loader *loader)
@@ -452,7 +479,9 @@ void loader_free(struct loader *loader)
 		return;
 	if (loader->skeleton && loader->skeleton->bss)
 		loader_switch(loader, false);
-	ring_buffer__free(loader->ring);
+	rings_free(loader->rings);
+	for (size_t i = 1; i < RING_SHARDS_MAX; i++)
+		fd_close(&loader->ring_fds[i]);
 	for (size_t i = 0; i < loader->link_count; i++) {
 		/* Where a holder has it, closing our descriptor detaches nothing and takes no time. */
 		(void)bpf_link__destroy(loader->links[i]);

@@ -20,7 +20,8 @@ struct loader;
 
 struct loader_options {
 	enum stacks_mode stacks;
-	uint32_t ring_bytes; /* power of two */
+	uint32_t ring_bytes;  /* power of two */
+	uint32_t ring_shards; /* rings of that size, a power of two; 0: as many as the CPUs need */
 };
 
 #define LOADER_ERROR_BYTES 512

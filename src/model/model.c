@@ -217,7 +217,7 @@ static int apply_fd_closed(struct model *model, struct process *process, const s
 	if (error)
 		return error;
 	slot = points_slot(table, event->fd);
-	if (event->header.time_ns && slot && slot->handle &&
+	if (event->header.time_ns && !event->header.untimed && slot && slot->handle &&
 	    slot->handle->maker.made_ns > event->header.time_ns)
 		return 0;
 	(void)points_release(model, table, event->fd);

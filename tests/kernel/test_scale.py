@@ -3,6 +3,8 @@
 tests/soak/test_scale.py has the same for minutes, with the memory that it takes.
 """
 
+import pytest
+
 import watching
 from scale_case import Churn
 from watching import Watching
@@ -11,7 +13,10 @@ PROCESSES = 6000
 PER_SECOND = 3000
 
 
-def test_processes_that_are_gone_leave_nothing():
+@pytest.mark.parametrize("shards", ["1", "4"])
+def test_processes_that_are_gone_leave_nothing(monkeypatch, shards):
+    """In one ring, and in several, of which a machine of few CPUs has no need."""
+    monkeypatch.setenv("LEFTOPEN_RING_SHARDS", shards)
     with Churn(PER_SECOND) as churn, Watching("-p", str(churn.pid), "--inherited", "--samples", "0") as watch:
         watch.follows(churn.pid)
         churn.make(PROCESSES)
