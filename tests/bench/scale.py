@@ -18,7 +18,7 @@ SURVEYED_PROCESSES = 6
 SURVEYS_S = 21
 # Between two looks at leftopen's CPU time; more than this share of it in one is a survey.
 LOOK_S = 0.1
-SURVEY_SHARE = 0.02
+SURVEY_SHARE = 0.05
 
 
 def wait_for(condition, what):
@@ -210,7 +210,7 @@ def print_surveys(build, folder, wait_until_alone):
     seen, share, what = survey_cost(build, folder)
     milliseconds = ", ".join(f"{one * 1e3:.0f}" for one in seen)
     print(
-        f"reconciliation with {what} open: {milliseconds or 'less than 2'} ms of CPU a survey, one each five "
+        f"reconciliation with {what} open: {milliseconds or 'less than 5'} ms of CPU a survey, one each five "
         f"seconds; watching costs {share * 100:.2f} % of a CPU in all"
     )
 
