@@ -27,10 +27,12 @@ static bool target_matches(const struct snapshot_group *group, const char *const
 
 /* Private anonymous memory is the application's only where its own code made the call: what libc or a runtime
  * maps for an arena has a user's line above it too. By frame pointers libc's caller is not known, so the
- * innermost frame decides. */
+ * innermost frame decides. In a static program libc or the runtime is a part of it, and only a name tells
+ * them from its own code. */
 static bool is_application_memory(const struct snapshot_stack *stack)
 {
-	return stack && stack->frame_count && stack->frames[0].room == ROOM_APPLICATION;
+	return stack && stack->frame_count && stack->frames[0].room == ROOM_APPLICATION &&
+	       stack->frames[0].function[0];
 }
 
 void categories_assign(struct snapshot *snapshot)

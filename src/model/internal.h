@@ -89,6 +89,8 @@ struct model_group {
 	uint64_t never, at_shutdown;
 	uint64_t oldest_ns, newest_ns; /* when made */
 	uint32_t slices;               /* bit i: made in the i-th of LIFE_SLICES */
+	uint64_t of_one_file;          /* at most, of any stack; 0: they are of no named files */
+	bool announced;                /* its process announces tests itself */
 	struct group_test *tests;      /* in the order in which they first ran */
 	size_t test_count, test_capacity;
 	struct group_sample *samples;

@@ -239,6 +239,55 @@ static int add_sample(const struct model *model, struct model_group *group, cons
 	return 0;
 }
 
+/* How many handles of a set are of one file. */
+struct file_count {
+	uint16_t type;
+	uint64_t inode;
+	uint64_t count;
+};
+
+static bool is_of_file(const struct left_open *entry, struct file_count *ret_file)
+{
+	*ret_file = (struct file_count){
+	        .type = entry->maker.type,
+	        .inode = entry->handle ? entry->handle->inode : entry->file.inode,
+	        .count = 1,
+	};
+	return entry->maker.type == HANDLE_TYPE_FILE || entry->maker.type == HANDLE_TYPE_FILE_MAP;
+}
+
+static int compare_files(const void *left, const void *right)
+{
+	const struct file_count *a = left, *b = right;
+
+	COMPARE(a->type, b->type);
+	COMPARE(a->inode, b->inode);
+	return 0;
+}
+
+/* @return 0 or -ENOMEM; *ret_files is in order, for free() */
+static int count_files(struct left_open *const *entries, size_t count, struct file_count **ret_files,
+                       size_t *ret_count)
+{
+	struct file_count *files = calloc(count + 1, sizeof(*files));
+	size_t listed = 0, kept = 0;
+
+	if (!files)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		listed += is_of_file(entries[i], &files[listed]);
+	qsort(files, listed, sizeof(*files), compare_files);
+	for (size_t i = 1; i < listed; i++) {
+		if (compare_files(&files[kept], &files[i]))
+			files[++kept] = files[i];
+		else
+			files[kept].count++;
+	}
+	*ret_files = files;
+	*ret_count = listed ? kept + 1 : 0;
+	return 0;
+}
+
 static int add_to_group(const struct fold *fold, struct model_group *group, const struct left_open *entry,
                         const struct left_open *previous)
 {
@@ -263,7 +312,21 @@ static int add_to_group(const struct fold *fold, struct model_group *group, cons
 	return add_sample(fold->model, group, entry);
 }
 
-static int begin_group(struct group_list *list, const struct left_open *entry, struct model_group **ret_group)
+static void note_file(struct model_group *group, const struct left_open *entry,
+                      const struct file_count *files, size_t count)
+{
+	const struct file_count *found;
+	struct file_count file;
+
+	if (!is_of_file(entry, &file))
+		return;
+	found = bsearch(&file, files, count, sizeof(*files), compare_files);
+	if (found && found->count > group->of_one_file)
+		group->of_one_file = found->count;
+}
+
+static int begin_group(const struct fold *fold, struct group_list *list, const struct left_open *entry,
+                       struct model_group **ret_group)
 {
 	int error =
 	        model_grow((void **)&list->items, &list->capacity, list->count + 1, sizeof(list->items[0]));
@@ -277,6 +340,7 @@ static int begin_group(struct group_list *list, const struct left_open *entry, s
 	        .origin = entry->maker.origin,
 	        .category = entry->maker.category,
 	        .stack = entry->maker.stack,
+	        .announced = fold->process->announces_tests,
 	};
 	return 0;
 }
@@ -286,9 +350,12 @@ int left_open_fold_entries(const struct fold *fold, struct left_open **entries, 
 {
 	struct model_group *group = NULL;
 	const struct left_open *previous = NULL;
-	size_t before = groups->count;
-	int error = 0;
+	size_t before = groups->count, file_count;
+	struct file_count *files;
+	int error = count_files(entries, count, &files, &file_count);
 
+	if (error)
+		return error;
 	/* count 0: qsort's base may not be NULL */
 	if (count)
 		qsort(entries, count, sizeof(entries[0]), compare_entries);
@@ -298,13 +365,16 @@ int left_open_fold_entries(const struct fold *fold, struct left_open **entries, 
 		if (entry->withdrawn || handed_over(fold->process, entry))
 			continue;
 		if (!group || compare_groups(previous, entry)) {
-			error = begin_group(groups, entry, &group);
+			error = begin_group(fold, groups, entry, &group);
 			previous = NULL;
 		}
-		if (!error)
+		if (!error) {
+			note_file(group, entry, files, file_count);
 			error = add_to_group(fold, group, entry, previous);
+		}
 		previous = entry;
 	}
+	free(files);
 	for (size_t i = before; i < groups->count; i++)
 		groups->items[i].test_count =
 		        group_tests_merge(groups->items[i].tests, groups->items[i].test_count);

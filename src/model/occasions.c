@@ -29,13 +29,13 @@ static const struct snapshot_group *group_at(const struct sites_work *work, cons
 	return &work->snapshot->groups[site->groups[i]];
 }
 
-/* What of a group counts as instances and slices, apart from its place in the site. */
+/* What of a group counts as instances and occasions, apart from its place in the site. */
 struct tally {
 	size_t process;
 	enum handle_type type;
 	uint64_t entry_hash;
 	uint64_t instances;
-	uint32_t slices;
+	const struct model_group *group;
 };
 
 static int compare_tallies(const void *a, const void *b)
@@ -55,6 +55,17 @@ static int compare_tallies_in_processes(const void *a, const void *b)
 	return compare_tallies(a, b);
 }
 
+/* Processes that announce tests are one. */
+static int compare_announcers(const void *a, const void *b)
+{
+	const struct tally *left = a, *right = b;
+
+	COMPARE(right->group->announced, left->group->announced);
+	if (!left->group->announced)
+		COMPARE(left->process, right->process);
+	return 0;
+}
+
 /* @return 0 or -ENOMEM; *ret_tallies, one a group, is for free() */
 static int list_tallies(const struct sites_work *work, const struct site_work *site,
                         struct tally **ret_tallies)
@@ -71,7 +82,7 @@ static int list_tallies(const struct sites_work *work, const struct site_work *s
 		        .type = group->type,
 		        .entry_hash = work->places[site->groups[i]].entry_hash,
 		        .instances = group->instances,
-		        .slices = work->groups[site->groups[i]]->slices,
+		        .group = work->groups[site->groups[i]],
 		};
 	}
 	*ret_tallies = tallies;
@@ -117,21 +128,71 @@ static int merge_tests(const struct sites_work *work, const struct site_work *si
 	return 0;
 }
 
-/* In the process where they are most: slices of different processes' lives are not occasions of one. */
-static void count_slices(const struct sites_work *work, const struct tally *tallies, size_t count,
+/* @return how many different tests the handles of these groups were made in; 0 also where memory is short:
+ * then *ret_error is -ENOMEM */
+static size_t count_tests(const struct tally *tallies, size_t count, int *ret_error)
+{
+	struct group_test *list;
+	size_t total = 0, at = 0, tests;
+
+	for (size_t i = 0; i < count; i++)
+		total += tallies[i].group->test_count;
+	list = calloc(total + 1, sizeof(*list));
+	if (!list) {
+		*ret_error = -ENOMEM;
+		return 0;
+	}
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < tallies[i].group->test_count; j++)
+			list[at++] = tallies[i].group->tests[j];
+	tests = group_tests_merge(list, total);
+	free(list);
+	return tests;
+}
+
+/* Tests are occasions of the processes that run them, together. Any other process has its own: what it left
+ * open is gone with it, and does not add up where each test starts another one. */
+static int count_tests_apart(struct tally *tallies, size_t count, struct occasions *occasions)
+{
+	int error = 0;
+
+	qsort(tallies, count, sizeof(*tallies), compare_announcers);
+	for (size_t first = 0, end; first < count && !error; first = end) {
+		size_t tests;
+
+		for (end = first + 1; end < count && !compare_announcers(&tallies[first], &tallies[end]);)
+			end++;
+		tests = count_tests(tallies + first, end - first, &error);
+		if (tests > occasions->count)
+			occasions->count = tests;
+	}
+	occasions->repeated = occasions->count >= OCCASIONS_LEAST;
+	return error;
+}
+
+/* Slices of different processes' lives are not occasions of one, nor are those of calls that are not alike.
+ * Files that are each opened once are work that goes on, as a database's cache or a linker's input: again and
+ * again is the same file. */
+static void count_slices(const struct sites_work *work, struct tally *tallies, size_t count,
                          struct occasions *occasions)
 {
+	qsort(tallies, count, sizeof(*tallies), compare_tallies_in_processes);
 	for (size_t first = 0, end; first < count; first = end) {
+		uint64_t instances = 0, of_one_file = 0, filled;
 		uint32_t slices = 0;
-		uint64_t filled;
 
-		for (end = first; end < count && tallies[end].process == tallies[first].process; end++)
-			slices |= tallies[end].slices;
+		for (end = first;
+		     end < count && !compare_tallies_in_processes(&tallies[first], &tallies[end]); end++) {
+			slices |= tallies[end].group->slices;
+			instances += tallies[end].instances;
+			if (tallies[end].group->of_one_file > of_one_file)
+				of_one_file = tallies[end].group->of_one_file;
+		}
 		filled = (uint64_t)__builtin_popcount(slices);
 		if (filled > occasions->count)
 			occasions->count = filled;
-		if (filled >= OCCASIONS_LEAST && slices & LAST_SLICE &&
-		    count_instances(tallies + first, end - first) >= work->min_count)
+		if (filled >= OCCASIONS_LEAST && slices & LAST_SLICE && instances >= work->min_count &&
+		    (!of_one_file || of_one_file >= work->min_count))
 			occasions->repeated = true;
 	}
 }
@@ -140,30 +201,23 @@ int site_count_occasions(const struct sites_work *work, const struct site_work *
                          struct occasions *ret_occasions)
 {
 	struct occasions occasions = {0};
-	struct group_test *tests;
 	struct tally *tallies;
-	size_t test_count;
-	int error = merge_tests(work, site, &tests, &test_count);
+	int error = list_tallies(work, site, &tallies);
 
-	if (error)
-		return error;
-	free(tests);
-	error = list_tallies(work, site, &tallies);
 	if (error)
 		return error;
 	qsort(tallies, site->group_count, sizeof(*tallies), compare_tallies);
 	occasions.instances = count_instances(tallies, site->group_count);
-	occasions.tests = test_count > 0;
-	if (occasions.tests) {
-		occasions.count = test_count;
-		occasions.repeated = test_count >= OCCASIONS_LEAST;
-	} else {
-		qsort(tallies, site->group_count, sizeof(*tallies), compare_tallies_in_processes);
+	for (size_t i = 0; i < site->group_count; i++)
+		occasions.tests |= tallies[i].group->test_count > 0;
+	if (occasions.tests)
+		error = count_tests_apart(tallies, site->group_count, &occasions);
+	else
 		count_slices(work, tallies, site->group_count, &occasions);
-	}
 	free(tallies);
-	*ret_occasions = occasions;
-	return 0;
+	if (!error)
+		*ret_occasions = occasions;
+	return error;
 }
 
 bool site_is_leak(const struct sites_work *work, const struct occasions *occasions)

@@ -76,7 +76,7 @@ void events_made(struct world *world, const struct actor *actor, int fd, uint64_
 	        .table = actor->table,
 	        .file = file,
 	        .stack = world->stack,
-	        .inode = file,
+	        .inode = world->inode ? world->inode : file,
 	        .fd = fd,
 	        .source_fd = source_fd,
 	        .origin = (uint16_t)origin,

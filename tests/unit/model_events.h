@@ -22,7 +22,8 @@ struct world {
 	uint64_t stack;      /* under which handles are made */
 	uint64_t next_table; /* pointers that the kernel gives next */
 	uint64_t next_space;
-	size_t chunk; /* entries in a chunk of a table's numbers */
+	uint64_t inode; /* of what is opened; 0: each file has its own */
+	size_t chunk;   /* entries in a chunk of a table's numbers */
 };
 
 /* A process, and the thread of it that acts. */

@@ -32,11 +32,12 @@ static void teardown(void)
 
 TestSuite(occasions, .init = setup, .fini = teardown);
 
-/* Life goes on for five slices of a millisecond; one handle is made in each of the mask's. */
+/* Life goes on for five slices of a millisecond; the same file is opened in each of the mask's. */
 static void live(uint32_t mask, size_t each)
 {
 	uint64_t begin = world_process(&sites.world, 100)->image_ns;
 
+	sites.world.inode = 77;
 	(void)site_line(&sites, TEST_FILE, 7);
 	for (uint32_t slice = 0; slice < 5; slice++) {
 		sites.world.now_ns = begin + slice * 1000000 + 500000;
@@ -119,6 +120,50 @@ Test(occasions, one_of_them_never_released)
 	cr_assert_eq(sites.snapshot->groups[0].released_never, 1);
 }
 
+/* A cache or a linker's input: each once. Two of one file are not yet again and again. */
+Test(occasions, slices_of_different_files)
+{
+	static const uint64_t inodes[][5] = {{1, 2, 3, 4, 5}, {1, 2, 1, 2, 5}, {1, 2, 1, 2, 1}};
+
+	for (size_t i = 0; i < 3; i++) {
+		uint64_t begin = world_process(&sites.world, 100)->image_ns;
+
+		(void)site_line(&sites, TEST_FILE, 7);
+		for (uint32_t slice = 0; slice < 5; slice++) {
+			sites.world.now_ns = begin + slice * 1000000 + 500000;
+			sites.world.inode = inodes[i][slice];
+			site_open(&sites, 1);
+		}
+		sites.world.now_ns = begin + 5000000 - 1000;
+		events_mark(&sites.world, &sites.command, SHUTDOWN_FINALIZE);
+		(void)site_report(&sites);
+		check(i < 2 ? VERDICT_LEFT_OPEN : VERDICT_LEAK, 5, 5, false);
+		teardown();
+		setup();
+	}
+}
+
+/* One of each type in a slice of its own, at one place of which nothing is known. */
+Test(occasions, slices_of_different_types)
+{
+	static const enum handle_origin origins[] = {HANDLE_ORIGIN_EVENTFD2, HANDLE_ORIGIN_EPOLL_CREATE1,
+	                                             HANDLE_ORIGIN_INOTIFY_INIT1,
+	                                             HANDLE_ORIGIN_TIMERFD_CREATE, HANDLE_ORIGIN_EVENTFD2};
+	uint64_t begin = world_process(&sites.world, 100)->image_ns;
+
+	(void)site_line(&sites, TEST_FILE, 7);
+	for (int slice = 0; slice < 5; slice++) {
+		sites.world.now_ns = begin + (uint64_t)slice * 1000000 + 500000;
+		for (int i = 0; i < 2; i++)
+			events_made(&sites.world, &sites.command, 50 + 2 * slice + i,
+			            (uint64_t)(90 + 2 * slice + i), origins[slice], -1, 0);
+	}
+	sites.world.now_ns = begin + 5000000 - 1000;
+	events_mark(&sites.world, &sites.command, SHUTDOWN_FINALIZE);
+	(void)site_report(&sites);
+	check(VERDICT_LEFT_OPEN, 4, 2, false);
+}
+
 /* Slices of different processes' lives are no occasions of one. */
 Test(occasions, slices_of_children)
 {
@@ -163,6 +208,49 @@ Test(occasions, tests)
 	cr_assert_eq(site->tests[1].made, 2);
 	cr_assert_eq(site->tests[1].outlived, 2);
 	cr_assert_eq(site->tests[2].outlived, 0);
+}
+
+/* A tool that each test starts, and that leaves one open as it ends; a server that all of them use. */
+Test(occasions, tests_of_children)
+{
+	static const char *const tests[] = {"test_a", "test_b", "test_c"};
+
+	for (int server = 0; server < 2; server++) {
+		struct actor child;
+
+		(void)site_line(&sites, TEST_FILE, 7);
+		sites.world.inode = 77;
+		for (uint32_t i = 0; i < 3; i++) {
+			events_test(&sites.world, &sites.command, tests[i]);
+			if (!i || !server)
+				child = events_fork(&sites.world, &sites.command, 200 + i, FORK_COPIES);
+			events_open(&sites.world, &child, 50 + (int)i, 100 + i);
+			if (i == 2 || !server)
+				events_exit(&sites.world, &child, 0);
+		}
+		(void)site_report(&sites);
+		check(server ? VERDICT_LEAK : VERDICT_LEFT_OPEN, 3, server ? 3 : 1, true);
+		cr_assert_eq(site_at(&sites, SHOWN, 7)->test_count, 3);
+		teardown();
+		setup();
+	}
+}
+
+/* pytest-xdist's workers each announce their own. */
+Test(occasions, tests_of_workers)
+{
+	static const char *const tests[] = {"test_a", "test_b", "test_c"};
+
+	(void)site_line(&sites, TEST_FILE, 7);
+	for (uint32_t i = 0; i < 3; i++) {
+		struct actor child = events_fork(&sites.world, &sites.command, 200 + i, FORK_COPIES);
+
+		events_test(&sites.world, &child, tests[i]);
+		events_open(&sites.world, &child, 50, 100 + i);
+		events_exit(&sites.world, &child, 0);
+	}
+	(void)site_report(&sites);
+	check(VERDICT_LEAK, 3, 3, true);
 }
 
 Test(occasions, two_tests_are_too_few)

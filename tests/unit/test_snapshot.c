@@ -309,7 +309,7 @@ Test(snapshot, categories)
 	} expected[] = {
 	        {16, CATEGORY_LOADER},       {32, CATEGORY_ALLOCATOR},  {48, CATEGORY_APPLICATION},
 	        {64, CATEGORY_THREAD_STACK}, {80, CATEGORY_LOADER},     {96, CATEGORY_APPLICATION},
-	        {112, CATEGORY_APPLICATION}, {128, CATEGORY_ALLOCATOR},
+	        {112, CATEGORY_APPLICATION}, {128, CATEGORY_ALLOCATOR}, {144, CATEGORY_ALLOCATOR},
 	};
 	size_t found = 0;
 
@@ -318,6 +318,8 @@ Test(snapshot, categories)
 	map_under("_dl_map", LOADER, 16, MAP_PRIVATE, 10);
 	map_under("mmap64", LIBC, 32, MAP_PRIVATE | MAP_ANONYMOUS, 0);
 	map_under("grow", "/home/ada/shop/bin/tool", 48, MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	/* Of a static program without names. */
+	map_under("", "/home/ada/shop/bin/tool", 144, MAP_PRIVATE | MAP_ANONYMOUS, 0);
 	map_under("mmap64", LIBC, 64, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, 0);
 	map_under("mmap64", LIBC, 80, MAP_PRIVATE, 9);
 	map_under("mmap64", LIBC, 96, MAP_PRIVATE, 10);
@@ -336,7 +338,7 @@ Test(snapshot, categories)
 			found++;
 		}
 	}
-	cr_assert_eq(found, 8);
+	cr_assert_eq(found, 9);
 	cr_assert_eq(sites.snapshot->site_count, 2, "only the application's are findings");
 	cr_assert_eq(site_at(&sites, "tests/test_shop.py", 30)->maps, 2);
 	cr_assert_eq(site_at(&sites, "bin/tool", 0)->maps, 1);
