@@ -153,6 +153,7 @@ static bool settle_provisional(struct model *model, struct fd_table *table, cons
 	if (handle->file == event->file) {
 		handle->provisional = false;
 		handle->maker = *maker;
+		handle->inode = (uint32_t)event->inode;
 		if (handle->left_open)
 			handle->left_open->maker = *maker;
 		model->counters.reconciled--;
@@ -204,6 +205,7 @@ static int apply_fd_made(struct model *model, struct process *process, const str
 	handle = points_handle_new(&maker, event->file, event->mode);
 	if (!handle)
 		return -ENOMEM;
+	handle->inode = (uint32_t)event->inode;
 	error = points_put(model, table, event->fd, handle, is_redirection(table, event));
 	return error == -ENOSPC ? 0 : error;
 }

@@ -14,6 +14,7 @@ struct handle {
 	char *target;  /* what it refers to, NULL: not read */
 	uint32_t references;
 	uint32_t own_slots; /* of these, numbers of tables whose process answers for it */
+	uint32_t inode;     /* its lowest bits: whether two are of one file; 0: not known */
 	uint16_t mode;
 	bool provisional;            /* found at the mark; see points_is_provisional() */
 	struct left_open *left_open; /* its entry in the maker's left-open set, NULL: not in it */
