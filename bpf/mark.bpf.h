@@ -96,15 +96,15 @@ static long mark_step(u32 fd, struct mark_walk *walk)
 /* Chosen by: fs.nr_open's default. Numbers are sparse at most up to the table's size. */
 #define MARK_NUMBERS_MAX 1048576
 
-/* Says of each of the current process's numbers what it refers to.
+/* Says of each of a table's numbers what it refers to.
+ * @param files struct files_struct * of a thread of the current process
  * @param start_ns of the process */
-__weak __noinline int mark_send_targets(u64 start_ns)
+__weak __noinline int mark_send_targets(u64 files, u64 start_ns)
 {
-	struct files_struct *files = compat_own_files();
 	struct walk_scratch *scratch = walk_scratch_borrow();
 
 	if (scratch && files) {
-		struct fdtable *table = BPF_CORE_READ(files, fdt);
+		struct fdtable *table = BPF_CORE_READ((struct files_struct *)files, fdt);
 		struct mark_walk walk = {
 		        .scratch = scratch,
 		        .array = BPF_CORE_READ(table, fd),
@@ -113,7 +113,7 @@ __weak __noinline int mark_send_targets(u64 start_ns)
 		};
 
 		fill_header(&scratch->target.header, EVENT_FD_TARGET, 0, start_ns);
-		scratch->target.table = (u64)files;
+		scratch->target.table = files;
 		bpf_loop(MARK_NUMBERS_MAX, mark_step, &walk, 0);
 	}
 	if (scratch)
@@ -131,7 +131,7 @@ static __always_inline void mark_take(struct followed_process *process, enum shu
 	if (__sync_val_compare_and_swap(&process->marked, SHUTDOWN_NONE, mark) != SHUTDOWN_NONE)
 		return;
 	uring_closes_settle();
-	mark_send_targets(process->start_ns);
+	mark_send_targets((u64)compat_own_files(), process->start_ns);
 	fill_header(&event.header, EVENT_MARK, sizeof(event), process->start_ns);
 	mm = BPF_CORE_READ(task, mm);
 	event.table = (u64)compat_own_files();

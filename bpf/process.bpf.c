@@ -161,8 +161,52 @@ static __always_inline void thread_exited(struct followed_process *process, stru
 		holders_send_left(process, (u64)files);
 		return;
 	}
-	mark_send_targets(process->start_ns);
+	mark_send_targets((u64)files, process->start_ns);
 	table_send_numbers((u64)files, 0, TABLE_EXITED, ids_process(bpf_get_current_task_btf()));
+}
+
+struct others_walk {
+	struct list_head *head;
+	struct list_head *at;
+	u64 own;  /* struct files_struct * */
+	u64 last; /* that was told of */
+	u64 start_ns;
+	u32 process_id;
+	u32 reserved;
+};
+
+static long others_step(u32 index, struct others_walk *walk)
+{
+	struct list_head *at = walk->at;
+	struct task_struct *task = (void *)at - bpf_core_field_offset(struct task_struct, thread_node);
+	u64 files;
+
+	if (!at || at == walk->head)
+		return 1;
+	walk->at = BPF_CORE_READ(at, next);
+	files = (u64)BPF_CORE_READ(task, files);
+	if (!files || files == walk->own || files == walk->last)
+		return 0;
+	walk->last = files;
+	mark_send_targets(files, walk->start_ns);
+	table_send_numbers(files, 0, TABLE_EXITED, walk->process_id);
+	return 0;
+}
+
+/* A thread that ends at the same time and has a table of its own may be about to tell of it, which must not
+ * come after the process's end: what it still has is told of here, too. */
+static __always_inline void others_exit(struct followed_process *process, struct signal_struct *signal,
+                                        struct files_struct *own, u32 process_id)
+{
+	struct list_head *head = (void *)signal + bpf_core_field_offset(struct signal_struct, thread_head);
+	struct others_walk walk = {.head = head,
+	                           .at = BPF_CORE_READ(head, next),
+	                           .own = (u64)own,
+	                           .last = compat_loop_zero(),
+	                           .start_ns = process->start_ns,
+	                           .process_id = process_id};
+
+	bpf_loop(HOLDERS_THREADS_MAX, others_step, &walk, 0);
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -197,9 +241,11 @@ int BPF_PROG(process_exited, struct task_struct *task)
 	else if (process->made_after_mark || process->tables_apart)
 		/* Code of the process ran after the mark, and what it made then is left open, too; or the
 		 * mark was taken by a thread of another table. */
-		mark_send_targets(process->start_ns);
+		mark_send_targets((u64)files, process->start_ns);
 	if (files)
 		table_send_numbers((u64)files, 0, TABLE_EXITED, process_id);
+	if (process->tables_apart)
+		others_exit(process, signal, files, process_id);
 	fill_header(&event.header, EVENT_PROCESS_EXITED, sizeof(event), process->start_ns);
 	event.table = (u64)files;
 	event.space = (u64)BPF_CORE_READ(task, mm);
