@@ -36,7 +36,7 @@ def test_parallel_make(watch, group, tmp_path):
 make -C %s -j4 BUILD="$PWD" "$PWD/leftopen.bpf.o"
 make -C %s -j4 BUILD="$PWD" "$PWD"/src/base/{arena,clock,escape,fd}.o "$PWD"/src/report/{json,text,text_print,text_stack}.o
 """ % (leftopen.SOURCE, leftopen.SOURCE), tmp_path, 6, 0.2)
-    assert {"make", "cc1"} <= names and [name for name in names if name.startswith("clang")]
+    assert "make" in names and names & {"cc1", "clang-14"}
 
 
 def test_sqlite(watch, group, tmp_path):
