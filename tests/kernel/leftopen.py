@@ -46,7 +46,7 @@ def _detaching():
     found = []
     for entry in os.listdir("/proc"):
         try:
-            with open("/proc/%s/comm" % entry, encoding="utf-8") as file:
+            with open("/proc/%s/comm" % entry, encoding="utf-8", errors="replace") as file:
                 if file.read() == "leftopen-detach\n":
                     found.append(entry)
         except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
