@@ -79,7 +79,8 @@ static const struct row rows[] = {
                  0,
                  false},
         [FEATURE_TRACEFS] = {{"tracefs", true, "to find tracepoints, mounted or not",
-                              "run leftopen as root; in a container, run it privileged or outside"},
+                              "run leftopen as root, on a kernel that is not locked down against reading its "
+                              "memory; in a container, run it privileged or outside"},
                              feature_probe_tracefs,
                              0,
                              false},
@@ -256,6 +257,19 @@ static void probe_row(const struct feature_probe *probe, const struct row *row,
 		feature_describe(ret_result->detail, "%s", strerror(-ret_result->error));
 }
 
+/* Where the kernel is locked down against reading its memory there is nothing in tracefs; and 6.12 does not
+ * survive that it is mounted and unmounted then (fs/tracefs/inode.c, tracefs_destroy_inode, takes what was
+ * never listed off a list). */
+static int open_tracefs(struct feature_probe *probe)
+{
+	char detail[FEATURE_DETAIL_BYTES];
+
+	if (probe->may_use_bpf &&
+	    feature_probe_kernel_reads(probe, BPF_FUNC_probe_read_kernel, detail) == -EOPNOTSUPP)
+		return -EPERM;
+	return tracefs_open(&probe->tracefs_fd);
+}
+
 void features_probe(struct feature_tracepoint *tracepoints, size_t count, struct feature_results *ret_results)
 {
 	struct feature_probe probe = {.capabilities = read_capabilities(),
@@ -270,7 +284,7 @@ void features_probe(struct feature_tracepoint *tracepoints, size_t count, struct
 	probe.kernel_btf = btf__parse(KERNEL_BTF_PATH, NULL);
 	if (!probe.kernel_btf)
 		probe.kernel_btf_error = -errno;
-	probe.tracefs_error = tracefs_open(&probe.tracefs_fd);
+	probe.tracefs_error = open_tracefs(&probe);
 	look_up_tracepoints(&probe, tracepoints);
 
 	for (int id = 0; id < FEATURE_COUNT; id++)
