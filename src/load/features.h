@@ -20,7 +20,6 @@ enum feature_id {
 	FEATURE_PROC,
 	FEATURE_KERNEL_READS, /* before what a lockdown takes, too, so that it is what is named first */
 	FEATURE_KERNEL_BTF,
-	FEATURE_KERNEL_READS,
 	FEATURE_TRACEFS,
 	FEATURE_TRACEPOINTS,
 	FEATURE_NEWER_TRACEPOINTS,
