@@ -144,8 +144,9 @@ static void print_completeness(struct text_output *output)
 		fputs(", none lost", output->stream);
 	}
 	if (completeness->reconciled > 0) {
-		fputs(", compared with the kernel's tables ", output->stream);
-		text_print_count(output, completeness->reconciled, "time", "times");
+		fputs(", ", output->stream);
+		text_print_count(output, completeness->reconciled, "handle", "handles");
+		fputs(" found in the kernel's tables alone", output->stream);
 	}
 	if (completeness->drift > 0) {
 		fputs(", ", output->stream);
