@@ -47,7 +47,11 @@ int report_writer_look(struct report_writer *writer, bool waits)
 		error = -WEXITSTATUS(status);
 		if (error)
 			report_file_say(writer->file, error);
-		output_file_leave(writer->file);
+		/* The child ended at once: what it had not put in place is still there. */
+		if (error)
+			output_file_abort(writer->file);
+		else
+			output_file_leave(writer->file);
 	} else {
 		error = -ECHILD;
 		message_error("\"%s\" was not written: the child that wrote it was ended by signal %d",

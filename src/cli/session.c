@@ -38,8 +38,15 @@
  * takes less time than they took to begin and end. */
 #define GONE_MAX 10000
 
+struct own_usage {
+	double cpu_s;
+	uint64_t rss_peak_bytes;
+};
+
 struct session {
 	const struct session_options *options;
+	pid_t process_id;       /* whoever has another one is a child that makes a report */
+	struct own_usage usage; /* as events were last taken */
 	struct loader *loader;
 	struct model *model;
 	struct mapped_files *files;
@@ -196,6 +203,7 @@ int session_new(const struct session_options *options, struct session **ret_sess
 		return -ENOMEM;
 	session->options = options;
 	session->started_ns = clock_ns(CLOCK_BOOTTIME);
+	session->process_id = getpid();
 	session->rules.application_globs = options->application_globs;
 	session->rules.glob_count = options->glob_count;
 	if (!getcwd(session->working_directory, sizeof(session->working_directory)))
@@ -348,14 +356,46 @@ static void measure(struct session *session)
 	}
 }
 
+static void note_left_out(struct session *session, const struct loader_cost *cost)
+{
+	if (cost->left_out > session->left_out)
+		session->left_out = cost->left_out;
+}
+
 void session_count_left_out(struct session *session)
 {
 	struct loader_cost cost;
 
 	session->left_out_read_ns = clock_ns(CLOCK_BOOTTIME);
 	/* A kernel that cannot be asked tells no losses of this sort. */
-	if (!loader_read_cost(session->loader, &cost) && cost.left_out > session->left_out)
-		session->left_out = cost.left_out;
+	if (!loader_read_cost(session->loader, &cost))
+		note_left_out(session, &cost);
+}
+
+static double seconds(const struct timeval *time)
+{
+	return (double)time->tv_sec + (double)time->tv_usec / 1e6;
+}
+
+static void add_usage(struct own_usage *usage, int whose)
+{
+	struct rusage more = {0};
+	uint64_t rss_peak_bytes;
+
+	(void)getrusage(whose, &more);
+	usage->cpu_s += seconds(&more.ru_utime) + seconds(&more.ru_stime);
+	/* A child begins with what this process has. */
+	rss_peak_bytes = (uint64_t)more.ru_maxrss * 1024;
+	if (rss_peak_bytes > usage->rss_peak_bytes)
+		usage->rss_peak_bytes = rss_peak_bytes;
+}
+
+static void read_own_usage(struct session *session)
+{
+	session->usage = (struct own_usage){0};
+	add_usage(&session->usage, RUSAGE_SELF);
+	if (session->options->children_are_own)
+		add_usage(&session->usage, RUSAGE_CHILDREN);
 }
 
 int session_consume(struct session *session)
@@ -364,6 +404,7 @@ int session_consume(struct session *session)
 
 	if (session->armed_ns)
 		measure(session);
+	read_own_usage(session);
 	if (session->armed_ns && clock_ns(CLOCK_BOOTTIME) - session->left_out_read_ns > LEFT_OUT_PERIOD_NS)
 		session_count_left_out(session);
 	return consumed < 0 ? consumed : 0;
@@ -401,25 +442,16 @@ static uint64_t read_maps_limit(void)
 	return read == 1 ? limit : UINT64_MAX;
 }
 
-static double seconds(const struct timeval *time)
-{
-	return (double)time->tv_sec + (double)time->tv_usec / 1e6;
-}
-
-static void read_own_cost(const struct session *session, const struct loader_cost *cost,
+/* A child that makes a report adds its own to what this process had as it began. */
+static void read_own_cost(struct session *session, const struct loader_cost *cost,
                           struct snapshot_self *ret_self)
 {
-	struct rusage usage, children = {0};
-
-	(void)getrusage(RUSAGE_SELF, &usage);
-	if (session->options->children_are_own)
-		(void)getrusage(RUSAGE_CHILDREN, &children);
-	ret_self->cpu_s = seconds(&usage.ru_utime) + seconds(&usage.ru_stime) + seconds(&children.ru_utime) +
-	                  seconds(&children.ru_stime);
-	/* A child begins with what this process has. */
-	ret_self->rss_peak_bytes =
-	        (uint64_t)(usage.ru_maxrss > children.ru_maxrss ? usage.ru_maxrss : children.ru_maxrss) *
-	        1024;
+	if (getpid() == session->process_id)
+		read_own_usage(session);
+	else
+		add_usage(&session->usage, RUSAGE_SELF);
+	ret_self->cpu_s = session->usage.cpu_s;
+	ret_self->rss_peak_bytes = session->usage.rss_peak_bytes;
 	ret_self->kernel_ns_per_event = cost->runs ? cost->run_ns / cost->runs : 0;
 	ret_self->armed_s = (double)(session->armed_ns - session->started_ns) / 1e9;
 }
@@ -456,7 +488,8 @@ int session_snapshot(struct session *session, enum session_detail detail, struct
 		model_forget_gone(session->model);
 	/* Costs that cannot be read are left out of the report. */
 	(void)loader_read_cost(session->loader, &cost);
-	build.left_out = cost.left_out;
+	note_left_out(session, &cost);
+	build.left_out = session->left_out;
 	build.realtime_ns = clock_ns(CLOCK_REALTIME) - build.now_ns;
 	read_own_cost(session, &cost, &build.self);
 	return snapshot_new(session->model, &namer, &build, ret_snapshot);

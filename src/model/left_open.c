@@ -239,6 +239,11 @@ static int add_sample(const struct model *model, struct model_group *group, cons
 	return 0;
 }
 
+static bool is_left_open(const struct fold *fold, const struct left_open *entry)
+{
+	return !entry->withdrawn && !handed_over(fold->process, entry);
+}
+
 /* How many handles of a set are of one file. */
 struct file_count {
 	uint16_t type;
@@ -246,6 +251,7 @@ struct file_count {
 	uint64_t count;
 };
 
+/* @return whether it is of a file that is known */
 static bool is_of_file(const struct left_open *entry, struct file_count *ret_file)
 {
 	*ret_file = (struct file_count){
@@ -253,7 +259,8 @@ static bool is_of_file(const struct left_open *entry, struct file_count *ret_fil
 	        .inode = entry->handle ? entry->handle->inode : entry->file.inode,
 	        .count = 1,
 	};
-	return entry->maker.type == HANDLE_TYPE_FILE || entry->maker.type == HANDLE_TYPE_FILE_MAP;
+	return ret_file->inode &&
+	       (entry->maker.type == HANDLE_TYPE_FILE || entry->maker.type == HANDLE_TYPE_FILE_MAP);
 }
 
 static int compare_files(const void *left, const void *right)
@@ -266,8 +273,8 @@ static int compare_files(const void *left, const void *right)
 }
 
 /* @return 0 or -ENOMEM; *ret_files is in order, for free() */
-static int count_files(struct left_open *const *entries, size_t count, struct file_count **ret_files,
-                       size_t *ret_count)
+static int count_files(const struct fold *fold, struct left_open *const *entries, size_t count,
+                       struct file_count **ret_files, size_t *ret_count)
 {
 	struct file_count *files = calloc(count + 1, sizeof(*files));
 	size_t listed = 0, kept = 0;
@@ -275,7 +282,7 @@ static int count_files(struct left_open *const *entries, size_t count, struct fi
 	if (!files)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
-		listed += is_of_file(entries[i], &files[listed]);
+		listed += is_left_open(fold, entries[i]) && is_of_file(entries[i], &files[listed]);
 	qsort(files, listed, sizeof(*files), compare_files);
 	for (size_t i = 1; i < listed; i++) {
 		if (compare_files(&files[kept], &files[i]))
@@ -352,7 +359,7 @@ int left_open_fold_entries(const struct fold *fold, struct left_open **entries, 
 	const struct left_open *previous = NULL;
 	size_t before = groups->count, file_count;
 	struct file_count *files;
-	int error = count_files(entries, count, &files, &file_count);
+	int error = count_files(fold, entries, count, &files, &file_count);
 
 	if (error)
 		return error;
@@ -362,7 +369,7 @@ int left_open_fold_entries(const struct fold *fold, struct left_open **entries, 
 	for (size_t i = 0; i < count && !error; i++) {
 		const struct left_open *entry = entries[i];
 
-		if (entry->withdrawn || handed_over(fold->process, entry))
+		if (!is_left_open(fold, entry))
 			continue;
 		if (!group || compare_groups(previous, entry)) {
 			error = begin_group(fold, groups, entry, &group);

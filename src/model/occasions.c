@@ -56,7 +56,7 @@ static int compare_tallies_in_processes(const void *a, const void *b)
 }
 
 /* Processes that announce tests are one. */
-static int compare_announcers(const void *a, const void *b)
+static int compare_runners(const void *a, const void *b)
 {
 	const struct tally *left = a, *right = b;
 
@@ -104,78 +104,58 @@ static uint64_t count_instances(const struct tally *tallies, size_t count)
 	return most;
 }
 
-/* @return 0 or -ENOMEM; *ret_tests is how many different tests the site's handles were made in, *ret_list
+/* @return 0 or -ENOMEM; *ret_tests is how many different tests these groups' handles were made in, *ret_list
  * which ones, for free() */
-static int merge_tests(const struct sites_work *work, const struct site_work *site,
-                       struct group_test **ret_list, size_t *ret_tests)
+static int merge_tests(const struct tally *tallies, size_t count, struct group_test **ret_list,
+                       size_t *ret_tests)
 {
 	struct group_test *list;
 	size_t total = 0, at = 0;
 
-	for (size_t i = 0; i < site->group_count; i++)
-		total += work->groups[site->groups[i]]->test_count;
-	list = calloc(total + 1, sizeof(*list));
-	if (!list)
-		return -ENOMEM;
-	for (size_t i = 0; i < site->group_count; i++) {
-		const struct model_group *group = work->groups[site->groups[i]];
-
-		for (size_t j = 0; j < group->test_count; j++)
-			list[at++] = group->tests[j];
-	}
-	*ret_tests = group_tests_merge(list, total);
-	*ret_list = list;
-	return 0;
-}
-
-/* @return how many different tests the handles of these groups were made in; 0 also where memory is short:
- * then *ret_error is -ENOMEM */
-static size_t count_tests(const struct tally *tallies, size_t count, int *ret_error)
-{
-	struct group_test *list;
-	size_t total = 0, at = 0, tests;
-
 	for (size_t i = 0; i < count; i++)
 		total += tallies[i].group->test_count;
 	list = calloc(total + 1, sizeof(*list));
-	if (!list) {
-		*ret_error = -ENOMEM;
-		return 0;
-	}
+	if (!list)
+		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = 0; j < tallies[i].group->test_count; j++)
 			list[at++] = tallies[i].group->tests[j];
-	tests = group_tests_merge(list, total);
-	free(list);
-	return tests;
+	*ret_tests = group_tests_merge(list, total);
+	*ret_list = list;
+	return 0;
 }
 
 /* Tests are occasions of the processes that run them, together. Any other process has its own: what it left
  * open is gone with it, and does not add up where each test starts another one. */
 static int count_tests_apart(struct tally *tallies, size_t count, struct occasions *occasions)
 {
-	int error = 0;
-
-	qsort(tallies, count, sizeof(*tallies), compare_announcers);
-	for (size_t first = 0, end; first < count && !error; first = end) {
+	qsort(tallies, count, sizeof(*tallies), compare_runners);
+	for (size_t first = 0, end; first < count; first = end) {
+		struct group_test *list;
 		size_t tests;
+		int error;
 
-		for (end = first + 1; end < count && !compare_announcers(&tallies[first], &tallies[end]);)
+		for (end = first + 1; end < count && !compare_runners(&tallies[first], &tallies[end]);)
 			end++;
-		tests = count_tests(tallies + first, end - first, &error);
+		error = merge_tests(tallies + first, end - first, &list, &tests);
+		if (error)
+			return error;
+		free(list);
 		if (tests > occasions->count)
 			occasions->count = tests;
 	}
 	occasions->repeated = occasions->count >= OCCASIONS_LEAST;
-	return error;
+	return 0;
 }
 
 /* Slices of different processes' lives are not occasions of one, nor are those of calls that are not alike.
- * Files that are each opened once are work that goes on, as a database's cache or a linker's input: again and
- * again is the same file. */
-static void count_slices(const struct sites_work *work, struct tally *tallies, size_t count,
-                         struct occasions *occasions)
+ * Where no line of the program has a name, files that are each opened once are taken for its work, as a
+ * database's cache or a linker's input: again and again is the same file. */
+static void count_slices(const struct sites_work *work, const struct site_work *site, struct tally *tallies,
+                         size_t count, struct occasions *occasions)
 {
+	bool is_named = site->place.location.function[0];
+
 	qsort(tallies, count, sizeof(*tallies), compare_tallies_in_processes);
 	for (size_t first = 0, end; first < count; first = end) {
 		uint64_t instances = 0, of_one_file = 0, filled;
@@ -192,7 +172,7 @@ static void count_slices(const struct sites_work *work, struct tally *tallies, s
 		if (filled > occasions->count)
 			occasions->count = filled;
 		if (filled >= OCCASIONS_LEAST && slices & LAST_SLICE && instances >= work->min_count &&
-		    (!of_one_file || of_one_file >= work->min_count))
+		    (is_named || !of_one_file || of_one_file >= work->min_count))
 			occasions->repeated = true;
 	}
 }
@@ -213,7 +193,7 @@ int site_count_occasions(const struct sites_work *work, const struct site_work *
 	if (occasions.tests)
 		error = count_tests_apart(tallies, site->group_count, &occasions);
 	else
-		count_slices(work, tallies, site->group_count, &occasions);
+		count_slices(work, site, tallies, site->group_count, &occasions);
 	free(tallies);
 	if (!error)
 		*ret_occasions = occasions;
@@ -269,9 +249,14 @@ static void sum_up(const struct sites_work *work, const struct site_work *site, 
 static int list_tests(const struct sites_work *work, const struct site_work *site, struct snapshot_site *out)
 {
 	struct group_test *tests;
+	struct tally *tallies;
 	size_t count;
-	int error = merge_tests(work, site, &tests, &count);
+	int error = list_tallies(work, site, &tallies);
 
+	if (error)
+		return error;
+	error = merge_tests(tallies, site->group_count, &tests, &count);
+	free(tallies);
 	if (error)
 		return error;
 	out->tests = arena_alloc(work->snapshot->arena, count * sizeof(out->tests[0]));

@@ -147,12 +147,7 @@ int tables_get(struct model *model, struct process *process, uint64_t pointer, s
 	struct fd_table *table = points_table_find(model, pointer);
 	int error = 0;
 
-	if (!table && process->table && !process->thread_table_count && process->table->holders == 1) {
-		/* Who dumps core does so with a copy, and no call tells of it (fs/coredump.c, do_coredump):
-		 * of two that nobody uses any more one is enough. */
-		table = process->table;
-		points_table_move(model, table, pointer);
-	} else if (!table && process->table) {
+	if (!table && process->table) {
 		error = copy_table(model, process, process->table, pointer, &table);
 	} else if (!table) {
 		error = tables_begin(model, process, pointer, &table);
@@ -321,6 +316,15 @@ static int begin_unshared(struct model *model, struct process *process,
 	return error;
 }
 
+/* Who dumps core does so with a copy of its table, and no call tells of it (fs/coredump.c, do_coredump): of
+ * two that nobody uses any more one is enough. */
+static void move_dumped(struct model *model, struct process *process, uint64_t pointer)
+{
+	if (process->table && !process->thread_table_count && process->table->holders == 1 &&
+	    !points_table_find(model, pointer))
+		points_table_move(model, process->table, pointer);
+}
+
 int tables_numbers(struct model *model, struct process *process, const struct event_table_numbers *event)
 {
 	struct fd_table *table;
@@ -328,6 +332,8 @@ int tables_numbers(struct model *model, struct process *process, const struct ev
 
 	if (event->cause == TABLE_UNSHARED && event->first && event->copied_from != event->table)
 		error = begin_unshared(model, process, event);
+	if (!error && event->cause == TABLE_EXITED)
+		move_dumped(model, process, event->table);
 	if (!error)
 		error = tables_get(model, process, event->table, &table);
 	/* A survey goes on in chunks of a table that was told of for another reason meanwhile. */
