@@ -89,7 +89,10 @@ $(BUILD)/workloads/%: tests/kernel/workloads/%.c
 check: packages
 	+@$(MAKE) --no-print-directory -j$(shell nproc) all $(BUILD)/unit-tests $(WORKLOADS)
 	+@$(MAKE) --no-print-directory -j$(shell nproc) $(SANITIZED) $(BUILD)/sanitized/unit-tests
-	+@for part in rules unit sanitizers kernel; do $(MAKE) --no-print-directory check-$$part || exit; done
+	+@for part in rules unit; do $(MAKE) --no-print-directory check-$$part || exit; done
+	+@$(MAKE) --no-print-directory check-sanitizers & \
+		$(MAKE) --no-print-directory check-kernel; kernel=$$?; \
+		wait $$! && exit $$kernel
 
 check-rules: all
 	$(say) CHECK rules

@@ -13,8 +13,9 @@
 /* Runs of stand-ins in a program's place. */
 extern __u64 stood_in;
 
-/* By the thread's lowest bits: who has just been in a program. Chosen by: between a program's end and its
- * stand-in lie some nanoseconds, and in those another thread of the same place would have to come. */
+/* By the thread's lowest bits: who is in a program, or has just been. Chosen by: while it waits in there
+ * another thread of the same place would have to make a call on that CPU; then the first one's is told twice.
+ */
 #define TURNS_TAKEN_COUNT 1024
 
 struct {

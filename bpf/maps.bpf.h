@@ -197,8 +197,8 @@ struct mapped_at {
 };
 
 /* Written and read within one run at a system call's tracepoint, with preemption off, so one a CPU is enough.
- * Where it is not off (call_program.bpf.h) threads that wait have theirs meanwhile. Chosen by: a program and
- * its stand-in rarely wait both. */
+ * Where it is not off (call_program.bpf.h), and at fd_install, threads that wait have theirs meanwhile.
+ * Chosen by: three programs that capture rarely wait all on one CPU. */
 #define CAPTURE_SCRATCHES_PREEMPTIBLE 4
 
 struct capture_scratch {

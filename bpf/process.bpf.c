@@ -140,9 +140,10 @@ int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, stru
 	process->tables_apart = 0;
 	if (((struct pt_regs *)bpf_task_pt_regs(task))->cs == USER32_CS)
 		count_loss(LOSS_COMPAT_CALLS);
-	note_executable(process, mm, &event.exe);
 	fill_header(&event.header, EVENT_PROCESS_EXECED, sizeof(event), process->start_ns);
+	/* Before the daemon is told of the file, of which it may give another hint. */
 	bpf_map_delete_elem(&python_hints, &event.header.process_id);
+	note_executable(process, mm, &event.exe);
 	bpf_probe_read_kernel_str(event.comm, sizeof(event.comm), task->comm);
 	send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES);
 	send_arguments(process, mm);

@@ -46,8 +46,8 @@ struct {
 	__type(value, struct survey_table);
 } survey_table __weak SEC(".maps");
 
-/* Of a table's numbers, at most so many chunks are sent before the ring is emptied. */
-#define SURVEY_CHUNKS 2
+/* Of a table's numbers, so many chunks and one more are sent at most before the ring can be emptied. */
+#define SURVEY_CHUNKS 1
 
 /* A byte for each event that was sent: the reader asks for a few at a time, and empties the ring in between.
  */
@@ -67,6 +67,7 @@ static __always_inline bool survey_send_numbers(struct survey_table *survey, str
 	bool is_whole;
 
 	if (!scratch) {
+		__sync_fetch_and_or(&process->lost_fds, survey->lost_fds);
 		survey->files = 0;
 		return false;
 	}
@@ -118,8 +119,7 @@ static long speaker_step(u32 index, struct speaker_walk *walk)
 }
 
 /* What threads share is told of once, as two surveys are to agree: by the leader, or where that is gone or
- * has another table by the first that has this one. The kernel shows each thread that has another table than
- * its leader (kernel/bpf/task_iter.c, task_seq_get_next).
+ * has another table by the first that has this one.
  * @param files NULL: what is told of is the space */
 static __always_inline bool survey_speaks(struct task_struct *task, struct files_struct *files)
 {

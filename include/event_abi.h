@@ -92,7 +92,8 @@ struct event_fd_made {
 	struct event_header header;
 	__u64 table; /* struct files_struct * */
 	__u64 file;  /* struct file * */
-	__u64 stack; /* id of an EVENT_STACK sent before, 0: none */
+	__u64 stack; /* id of an EVENT_STACK sent before (where the ring has shards it may come
+	                just after), 0: none */
 	__u64 inode;
 	__s32 fd;
 	__s32 source_fd; /* that was copied, or -1 */

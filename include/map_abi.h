@@ -77,7 +77,7 @@ known_file_runtime(const struct known_file *known, __u32 cause, __u64 address, _
 	return address - (known->executable_vaddr & page_mask) + known->runtime_vaddr;
 }
 
-/* Value of the map of followed processes, keyed by tgid. */
+/* Value of the map of followed processes, keyed by process. */
 struct followed_process {
 	__u64 start_ns;
 	__u64 python_runtime; /* address in the process, 0: none seen */
@@ -103,7 +103,8 @@ enum capture_program { CAPTURE_NATIVE = 0, CAPTURE_PYTHON, CAPTURE_COUNT };
 /* Which processes that are not followed a survey makes followed. */
 enum survey_follows { SURVEY_FOLLOWS_NONE = 0, SURVEY_FOLLOWS_WANTED, SURVEY_FOLLOWS_ALL };
 
-/* Value of the map of hints, keyed by tgid: a runtime that the daemon found after the process had mapped it.
+/* Value of the map of hints, keyed by process: a runtime that the daemon found after the process had mapped
+ * it.
  */
 struct python_hint {
 	__u64 start_ns;

@@ -64,7 +64,7 @@ static const struct option_row rows[] = {
         {OF_BOTH, OPTION_APP, "app", "GLOB",
          "files that match are application code, before all other rules; repeatable"},
         {OF_BOTH, OPTION_RING_SIZE, "ring-size", "SIZE",
-         "of the ring between kernel and leftopen: 64K to 1G (16M)"},
+         "of the ring between kernel and leftopen, of which there is one for each 4 CPUs: 64K to 1G (16M)"},
         {OPTIONS_OF_RUN, OPTION_ERROR_EXITCODE, "error-exitcode", "N",
          "exit so when CMD succeeded and something was found"},
         {OPTIONS_OF_RUN, OPTION_FAIL_ON, "fail-on", "WHAT",

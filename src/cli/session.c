@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "cli/cgroup.h"
+#include "cli/own_usage.h"
 #include "consume/decode.h"
 #include "load/marks.h"
 #include "load/tracefs.h"
@@ -37,11 +38,6 @@
 /* Where those that are gone are forgotten, at most so many wait for it. Chosen by: going by all processes
  * takes less time than they took to begin and end. */
 #define GONE_MAX 10000
-
-struct own_usage {
-	double cpu_s;
-	uint64_t rss_peak_bytes;
-};
 
 struct session {
 	const struct session_options *options;
@@ -372,30 +368,12 @@ void session_count_left_out(struct session *session)
 		note_left_out(session, &cost);
 }
 
-static double seconds(const struct timeval *time)
-{
-	return (double)time->tv_sec + (double)time->tv_usec / 1e6;
-}
-
-static void add_usage(struct own_usage *usage, int whose)
-{
-	struct rusage more = {0};
-	uint64_t rss_peak_bytes;
-
-	(void)getrusage(whose, &more);
-	usage->cpu_s += seconds(&more.ru_utime) + seconds(&more.ru_stime);
-	/* A child begins with what this process has. */
-	rss_peak_bytes = (uint64_t)more.ru_maxrss * 1024;
-	if (rss_peak_bytes > usage->rss_peak_bytes)
-		usage->rss_peak_bytes = rss_peak_bytes;
-}
-
 static void read_own_usage(struct session *session)
 {
 	session->usage = (struct own_usage){0};
-	add_usage(&session->usage, RUSAGE_SELF);
+	own_usage_add(&session->usage, RUSAGE_SELF);
 	if (session->options->children_are_own)
-		add_usage(&session->usage, RUSAGE_CHILDREN);
+		own_usage_add(&session->usage, RUSAGE_CHILDREN);
 }
 
 int session_consume(struct session *session)
@@ -449,7 +427,7 @@ static void read_own_cost(struct session *session, const struct loader_cost *cos
 	if (getpid() == session->process_id)
 		read_own_usage(session);
 	else
-		add_usage(&session->usage, RUSAGE_SELF);
+		own_usage_add(&session->usage, RUSAGE_SELF);
 	ret_self->cpu_s = session->usage.cpu_s;
 	ret_self->rss_peak_bytes = session->usage.rss_peak_bytes;
 	ret_self->kernel_ns_per_event = cost->runs ? cost->run_ns / cost->runs : 0;

@@ -31,7 +31,7 @@
 #define VERIFIER_LOG_BYTES 4096
 /* Any size will do for a probe. */
 #define MAP_ENTRIES 1
-/* A kernel function that is never inlined, and which leftopen itself would like to attach to. */
+/* A kernel function that is never inlined, and to which leftopen itself attaches. */
 #define FENTRY_FUNCTION "fd_install"
 
 void feature_describe(char *ret_detail, const char *format, ...)

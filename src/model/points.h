@@ -52,8 +52,9 @@ struct fd_table {
 	/* Its own numbers, arriving in chunks. */
 	struct table_entry *numbers;
 	size_t number_count, number_capacity;
-	bool numbers_begun;     /* their first chunk was seen, and none was left out since */
-	uint32_t numbers_cause; /* enum table_cause of that one */
+	bool numbers_begun;      /* their first chunk was seen, and none was left out since */
+	uint32_t numbers_cause;  /* enum table_cause of that one */
+	uint32_t numbers_thread; /* that tells of it */
 	bool awaits_baseline; /* it was there before it was seen: what a survey finds is nobody's to blame */
 	struct point_suspect *suspects; /* in order of number */
 	size_t suspect_count;

@@ -279,6 +279,7 @@ static int collect_numbers(struct model *model, struct fd_table *table,
 	if (event->first) {
 		table->numbers_begun = true;
 		table->numbers_cause = event->cause;
+		table->numbers_thread = event->header.thread_id;
 		table->number_count = 0;
 	}
 	if (table->numbers_begun && table->number_count + event->count > POINTS_CAPACITY_MAX) {
@@ -336,8 +337,10 @@ int tables_numbers(struct model *model, struct process *process, const struct ev
 		move_dumped(model, process, event->table);
 	if (!error)
 		error = tables_get(model, process, event->table, &table);
-	/* A survey goes on in chunks of a table that was told of for another reason meanwhile. */
-	if (!error && !event->first && table->numbers_cause != event->cause)
+	/* A survey goes on in chunks of a table that was told of for another reason meanwhile, and two
+	 * threads that end at once may tell of the same one. */
+	if (!error && !event->first &&
+	    (table->numbers_cause != event->cause || table->numbers_thread != event->header.thread_id))
 		return 0;
 	if (!error)
 		error = collect_numbers(model, table, event);

@@ -1,0 +1,24 @@
+/*
+ * What leftopen itself uses. See own_usage.h.
+ */
+#include "cli/own_usage.h"
+
+#include <sys/resource.h>
+
+static double seconds(const struct timeval *time)
+{
+	return (double)time->tv_sec + (double)time->tv_usec / 1e6;
+}
+
+void own_usage_add(struct own_usage *usage, int whose)
+{
+	struct rusage more = {0};
+	uint64_t rss_peak_bytes;
+
+	(void)getrusage(whose, &more);
+	usage->cpu_s += seconds(&more.ru_utime) + seconds(&more.ru_stime);
+	/* A child begins with what this process has. */
+	rss_peak_bytes = (uint64_t)more.ru_maxrss * 1024;
+	if (rss_peak_bytes > usage->rss_peak_bytes)
+		usage->rss_peak_bytes = rss_peak_bytes;
+}
