@@ -100,10 +100,12 @@ def _initrd(tree, version, shares, script, folder):
 class Machine:
     """Runs a script in a guest; `lines()` gives what it writes while it runs."""
 
-    def __init__(self, tree, version, folders, script, parameters=""):
+    def __init__(self, tree, version, folders, script, parameters="", counts=False):
         """folders are at their places there too, below whatever they lie; the script begins in the first.
 
-        parameters: for the kernel's command line."""
+        parameters: for the kernel's command line. counts: its clock goes by instructions, one a nanosecond, as
+        on a real machine. By the host's, which is much slower than that, there are but a few calls from one tick to
+        the next; but a kernel that is preempted may not be so in most of them."""
         self._folder = tempfile.TemporaryDirectory(prefix="leftopen-kernels.")
         folder = self._folder.name
         self._console = os.path.join(folder, "console")
@@ -117,7 +119,7 @@ class Machine:
         # One thread for both processors: with a thread each, one boot of 6.12 in ten crashes.
         self._qemu = subprocess.Popen(
             ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-M", "q35",
-             "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MB),
+             "-accel", "tcg,thread=single", *(("-icount", "shift=0") if counts else ()), "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MB),
              "-kernel", packages.image(tree, version), "-initrd", initrd,
              "-append", "console=ttyS0 rdinit=/init panic=-1 quiet " + parameters,
              "-serial", "file:" + self._console, "-serial", "file:" + self._written, *devices],
