@@ -103,9 +103,10 @@ class Machine:
     def __init__(self, tree, version, folders, script, parameters="", counts=False):
         """folders are at their places there too, below whatever they lie; the script begins in the first.
 
-        parameters: for the kernel's command line. counts: its clock goes by instructions, one a nanosecond, as
-        on a real machine. By the host's, which is much slower than that, there are but a few calls from one tick to
-        the next; but a kernel that is preempted may not be so in most of them."""
+        parameters: for the kernel's command line. counts: it has one processor, whose clock goes by instructions,
+        one a nanosecond, as a real machine's. By the host's clock there are but a few calls from one tick to the
+        next, and with two processors each waits for the other in the middle of them: so that a kernel that can be
+        preempted is in most of them."""
         self._folder = tempfile.TemporaryDirectory(prefix="leftopen-kernels.")
         folder = self._folder.name
         self._console = os.path.join(folder, "console")
@@ -119,7 +120,8 @@ class Machine:
         # One thread for both processors: with a thread each, one boot of 6.12 in ten crashes.
         self._qemu = subprocess.Popen(
             ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-M", "q35",
-             "-accel", "tcg,thread=single", *(("-icount", "shift=0") if counts else ()), "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MB),
+             "-accel", "tcg,thread=single", "-cpu", "max", "-m", str(MEMORY_MB),
+             *(("-icount", "shift=0", "-smp", "1") if counts else ("-smp", "2")),
              "-kernel", packages.image(tree, version), "-initrd", initrd,
              "-append", "console=ttyS0 rdinit=/init panic=-1 quiet " + parameters,
              "-serial", "file:" + self._console, "-serial", "file:" + self._written, *devices],
