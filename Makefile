@@ -90,9 +90,7 @@ check: packages
 	+@$(MAKE) --no-print-directory -j$(shell nproc) all $(BUILD)/unit-tests $(WORKLOADS)
 	+@$(MAKE) --no-print-directory -j$(shell nproc) $(SANITIZED) $(BUILD)/sanitized/unit-tests
 	+@for part in rules unit; do $(MAKE) --no-print-directory check-$$part || exit; done
-	+@$(MAKE) --no-print-directory check-sanitizers & \
-		$(MAKE) --no-print-directory check-kernel; kernel=$$?; \
-		wait $$! && exit $$kernel
+	+@$(MAKE) --no-print-directory -j2 check-sanitizers check-kernel
 
 check-rules: all
 	$(say) CHECK rules
@@ -113,7 +111,7 @@ check-sanitizers:
 
 check-kernel: all $(WORKLOADS)
 	$(say) TEST kernel
-	$(Q)cd tests/kernel && LEFTOPEN_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -q -p no:cacheprovider $(KERNEL_TESTS)
+	$(Q)cd tests/kernel && MAKEFLAGS= LEFTOPEN_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -q -p no:cacheprovider $(KERNEL_TESTS)
 
 .PHONY: demo
 demo: packages
