@@ -104,6 +104,9 @@ static int attach_all(const char *product_path, const char *empty_path)
 		return error;
 	bpf_object__for_each_program(program, product)
 	{
+		/* What is loaded only where a kernel needs it has the place of another. */
+		if (!bpf_program__autoload(program))
+			continue;
 		error = attach_as(bpf_program__section_name(program), empty, tracefs_fd);
 		if (error) {
 			(void)fprintf(stderr, "empty: %s\n", bpf_program__section_name(program));
