@@ -22,8 +22,9 @@ struct uring_done {
 	u32 count;
 };
 
-/* @return whether the number is there */
-static __always_inline bool tell_made(const struct uring_done *done, s32 fd)
+/* Not inlined: kernels before 6.8 count a stack in steps of 32 bytes, and have no room for it there.
+ * @return whether the number is there */
+static __noinline bool tell_made(const struct uring_done *done, s32 fd)
 {
 	const struct uring_request *request = &done->of;
 	struct event_fd_made event = {};
