@@ -42,7 +42,7 @@
 struct session {
 	const struct session_options *options;
 	pid_t process_id;       /* whoever has another one is a child that makes a report */
-	struct own_usage usage; /* as events were last taken */
+	struct own_usage usage; /* as a snapshot was last taken */
 	struct loader *loader;
 	struct model *model;
 	struct mapped_files *files;
@@ -382,7 +382,6 @@ int session_consume(struct session *session)
 
 	if (session->armed_ns)
 		measure(session);
-	read_own_usage(session);
 	if (session->armed_ns && clock_ns(CLOCK_BOOTTIME) - session->left_out_read_ns > LEFT_OUT_PERIOD_NS)
 		session_count_left_out(session);
 	return consumed < 0 ? consumed : 0;
