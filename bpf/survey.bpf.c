@@ -19,8 +19,9 @@
 #define VM_IO      0x4000
 #define PAGE_SHIFT 12
 
-/* The space that is being told of has lost a part. */
+/* The space that is being told of has lost a part; of which reading, as one may be broken off. */
 __u32 survey_cut = 0;
+__u64 survey_ranges_session = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -31,7 +32,8 @@ struct {
 
 /* The table that is being told of. */
 struct survey_table {
-	u64 files; /* struct files_struct *; 0: none */
+	u64 session; /* the reading's; what one that was broken off left is not gone on with */
+	u64 files;   /* struct files_struct *; 0: none */
 	u64 time_ns;
 	u64 lost_fds;
 	u64 lost_ns;
@@ -156,13 +158,15 @@ int survey_tables(struct bpf_iter__task *ctx)
 	if (!files || !survey_speaks(task, files))
 		return 0;
 	process_id = ids_process(task);
-	goes_on = survey->files == (u64)files && survey->process_id == process_id;
+	goes_on = survey->files == (u64)files && survey->process_id == process_id &&
+	          survey->session == ctx->meta->session_id;
 	if (!goes_on && !found_process(task, leader, files))
 		return 0;
 	process = bpf_map_lookup_elem(&followed, &process_id);
 	if (!process)
 		return 0;
 	if (!goes_on) {
+		survey->session = ctx->meta->session_id;
 		survey->files = (u64)files;
 		survey->process_id = process_id;
 		survey->word = 0;
@@ -180,6 +184,7 @@ int survey_tables(struct bpf_iter__task *ctx)
 static __always_inline void survey_send_ranges(struct event_space_ranges *event, u32 last)
 {
 	u32 count = event->count, bytes = offsetof(struct event_space_ranges, entries);
+	struct followed_process *process;
 
 	if (!event->space)
 		return;
@@ -190,8 +195,12 @@ static __always_inline void survey_send_ranges(struct event_space_ranges *event,
 	event->header.size_bytes = bytes;
 	/* Ranges of which some are missing are no space: the rest is not sent either. */
 	if (!survey_cut && bytes <= sizeof(*event) &&
-	    send_process_event(event, bytes, LOSS_RING_FULL_PROCESSES))
+	    send_process_event(event, bytes, LOSS_RING_FULL_PROCESSES)) {
 		survey_cut = 1;
+		process = bpf_map_lookup_elem(&followed, &event->header.process_id);
+		if (process && !process->lost_maps_ns)
+			process->lost_maps_ns = event->lost_ns;
+	}
 	event->first = 0;
 	event->count = 0;
 	if (last) {
@@ -258,6 +267,11 @@ int survey_ranges_of(struct bpf_iter__task_vma *ctx)
 	event = bpf_map_lookup_elem(&survey_ranges, &zero);
 	if (!event)
 		return 0;
+	if (survey_ranges_session != ctx->meta->session_id) {
+		survey_ranges_session = ctx->meta->session_id;
+		survey_cut = 0;
+		event->space = 0;
+	}
 	if (!task || !vma) {
 		survey_send_ranges(event, 1);
 		return 0;
