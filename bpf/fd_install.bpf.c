@@ -16,6 +16,19 @@
 /* arch/x86/include/asm/segment.h: code of a 32-bit program, whose calls have other numbers */
 #define USER32_CS 0x23
 
+/* include/uapi/asm-generic/errno.h */
+#define ENOSYS 38
+
+/* Requests are done by its own threads, in its own call, and on the way out of any other one or out of an
+ * interrupt: a call's result is there by then, and -ENOSYS until then (arch/x86/entry). */
+static __always_inline bool installs_for_uring(const struct task_struct *task,
+                                               const struct pt_regs *registers)
+{
+	if (task->flags & PF_IO_WORKER)
+		return true;
+	return task->io_uring && (registers->orig_ax == __NR_io_uring_enter || (s64)registers->ax != -ENOSYS);
+}
+
 static __always_inline struct fd_call install_call(u64 number)
 {
 	struct fd_call call = {HANDLE_ORIGIN_FD_INSTALL, FD_GIVES_NOTHING};
@@ -40,7 +53,7 @@ int BPF_PROG(fd_installed, unsigned int fd, struct file *file)
 
 	if (call.gives || !(process = followed_current()))
 		return 0;
-	if (task->io_uring || task->flags & PF_IO_WORKER || registers->cs == USER32_CS)
+	if (registers->cs == USER32_CS || installs_for_uring(task, registers))
 		return 0;
 	scratch = capture_scratch_take();
 	if (!scratch)

@@ -25,7 +25,8 @@ RECEIVED_MAKERS = [
 
 INSTALLED_MAKERS = [
     "terminal_peer", "owner_of_a_namespace", "namespace_of_a_socket", "namespace_of_a_pidfd",
-    "userfaultfd_of_a_device", "file_of_an_event", "file_of_a_supervisor"]
+    "userfaultfd_of_a_device", "file_of_an_event", "file_of_a_supervisor",
+    "owner_of_a_namespace_beside_a_ring"]
 
 # Calls whose cases bear other names.
 CASES = {"fcntl": "fcntl_dupfd", "bpf": "bpf_map"}

@@ -4,6 +4,7 @@
  * of its numbers, beside the truth.
  */
 #include <linux/filter.h>
+#include <linux/io_uring.h>
 #include <linux/nsfs.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
@@ -103,6 +104,21 @@ LEAVES leave_file_of_an_event(void)
 	KEEP_FRAME();
 }
 
+/* From here on what the thread gets may be io_uring's, too. */
+LEAVES leave_owner_of_a_namespace_beside_a_ring(void)
+{
+	struct io_uring_params parameters = {0};
+	long fd, ring = KERNEL_CALL4(SYS_io_uring_setup, 2, &parameters, 0, 0);
+	int namespace = opened("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
+
+	MUST(ring >= 0);
+	fd = KERNEL_CALL4(SYS_ioctl, namespace, NS_GET_USERNS, 0, 0);
+	closed(namespace);
+	closed((int)ring);
+	made_one(__func__, "ioctl", "file", fd);
+	KEEP_FRAME();
+}
+
 static int supervisor_line[2];
 
 /* Answers the only call that the filter holds back with a descriptor of its own. */
@@ -178,6 +194,7 @@ static void makers(void)
 	leave_userfaultfd_of_a_device();
 	leave_file_of_an_event();
 	leave_file_of_a_supervisor();
+	leave_owner_of_a_namespace_beside_a_ring();
 }
 
 int main(int argc, char **argv)
