@@ -5,12 +5,14 @@ Inputs: options. Outputs: reports, validated; what was printed.
 """
 
 import contextlib
+import datetime
 import json
 import os
 import re
 import signal
 import subprocess
 import tempfile
+import time
 
 import leftopen
 import processes
@@ -98,6 +100,12 @@ def pids(report):
     return {process["pid"] for process in report["processes"] if not process["exited"]}
 
 
+def taken_at(report):
+    """Return when the snapshot of a report was taken, seconds since the epoch."""
+    started = datetime.datetime.strptime(report["started"], "%Y-%m-%dT%H:%M:%S.%fZ")
+    return started.replace(tzinfo=datetime.timezone.utc).timestamp() + report["duration_s"]
+
+
 class Watching:
     """leftopen watch, with --json; use it in a with statement, at whose end it is killed if it has not ended."""
 
@@ -159,12 +167,26 @@ class Watching:
         return self.report(lambda report: set(wanted) <= pids(report), "following %s" % (wanted,))
 
     def ask_for_table(self, validate=True):
-        """Have it print a table before the interval ends; return the report."""
+        """Have it print a table before the interval ends; return the report of then, or of later."""
         processes.wait_until(lambda: processes.blocks(self.process.pid, signal.SIGUSR1), "it takes signals")
-        before = self.stamp()
+        asked = time.time()
+        # A report's time is in milliseconds, rounded down.
+        time.sleep(0.002)
         self.process.send_signal(signal.SIGUSR1)
-        processes.wait_until(lambda: self.stamp() != before, "the file is replaced")
-        return self.read() if validate else self.look()
+        seen = [None]
+
+        def is_answered():
+            # One that was being written may yet replace the file. Reading a long one takes a second.
+            stamp = self.stamp()
+            if stamp == seen[0]:
+                return None
+            seen[0] = stamp
+            report = self.look()
+            return report if report and taken_at(report) >= asked else None
+        report = processes.wait_until(is_answered, "the file is replaced")
+        if validate:
+            leftopen.validate(report)
+        return report
 
     def stamp(self):
         """Return which file it is now, None where there is none."""
