@@ -13,7 +13,7 @@ GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "GIT_
 def program(*names):
     """Return the path of the first of these programs that is installed."""
     found = [path for path in map(shutil.which, names) if path]
-    assert found, "%s is not installed (tests/packages or tests/soak/packages installs it)" % names[0]
+    assert found, "%s is not installed (tests/packages installs it, or tests/packages soak)" % names[0]
     return found[0]
 
 
