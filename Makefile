@@ -90,7 +90,7 @@ check: packages
 	+@$(MAKE) --no-print-directory -j$(shell nproc) all $(BUILD)/unit-tests $(WORKLOADS)
 	+@$(MAKE) --no-print-directory -j$(shell nproc) $(SANITIZED) $(BUILD)/sanitized/unit-tests
 	+@for part in rules unit; do $(MAKE) --no-print-directory check-$$part || exit; done
-	+@$(MAKE) --no-print-directory -j2 check-sanitizers check-kernel
+	+@$(MAKE) --no-print-directory -j3 check-sanitizers check-kernel
 
 check-rules: all
 	$(say) CHECK rules
@@ -109,9 +109,34 @@ check-sanitizers:
 	$(say) TEST "unit, sanitizers"
 	$(Q)$(BUILD)/sanitized/unit-tests -j1 --timeout 240
 
+PYTEST := MAKEFLAGS= LEFTOPEN_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -q -p no:cacheprovider
+
+# In three parts, as most of the time is waiting. valgrind dies of the breakpoints that another leftopen puts into
+# what it runs. Of the others, one part runs commands, and one follows what runs anyway, or loads the machine.
+KERNEL_ALONE    := test_valgrind.py
+KERNEL_COMMANDS := $(patsubst %,test_%.py,command_line demo ordinary python_frames python_marks signals terminal user)
+KERNEL_MACHINE   = $(filter-out $(KERNEL_ALONE) $(KERNEL_COMMANDS),$(notdir $(sort $(wildcard tests/kernel/test_*.py))))
+
+.PHONY: check-kernel-alone check-kernel-commands check-kernel-machine
+ifeq ($(KERNEL_TESTS),)
+check-kernel: check-kernel-commands check-kernel-machine
+else
 check-kernel: all $(WORKLOADS)
-	$(say) TEST kernel
-	$(Q)cd tests/kernel && MAKEFLAGS= LEFTOPEN_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -q -p no:cacheprovider $(KERNEL_TESTS)
+	$(say) TEST "kernel, some"
+	$(Q)cd tests/kernel && $(PYTEST) $(KERNEL_TESTS)
+endif
+
+check-kernel-alone: all $(WORKLOADS)
+	$(say) TEST "kernel, alone"
+	$(Q)cd tests/kernel && $(PYTEST) $(KERNEL_ALONE)
+
+check-kernel-commands: check-kernel-alone
+	$(say) TEST "kernel, commands"
+	$(Q)cd tests/kernel && $(PYTEST) $(KERNEL_COMMANDS)
+
+check-kernel-machine: check-kernel-alone
+	$(say) TEST "kernel, machine"
+	$(Q)cd tests/kernel && $(PYTEST) $(KERNEL_MACHINE)
 
 .PHONY: demo
 demo: packages
@@ -163,7 +188,7 @@ soak:
 .PHONY: soak-run
 soak-run: all $(WORKLOADS)
 	$(say) TEST soak
-	$(Q)cd tests/soak && LEFTOPEN_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -q -p no:cacheprovider $(SOAK_TESTS)
+	$(Q)cd tests/soak && $(PYTEST) $(SOAK_TESTS)
 
 .PHONY: packages
 packages:

@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass
 
 import jsonschema
@@ -39,27 +38,6 @@ def workload(name):
 def validate(report):
     """Raise where the report is not what doc/report.schema.json says."""
     jsonschema.Draft202012Validator(SCHEMA).validate(report)
-
-
-def _detaching():
-    """Return the pids of children that hold what an ended leftopen had attached."""
-    found = []
-    for entry in os.listdir("/proc"):
-        try:
-            with open("/proc/%s/comm" % entry, encoding="utf-8", errors="replace") as file:
-                if file.read() == "leftopen-detach\n":
-                    found.append(entry)
-        except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
-            continue
-    return found
-
-
-def wait_detached(seconds=30):
-    """Wait until nothing is attached any more that an ended leftopen had attached."""
-    deadline = time.monotonic() + seconds
-    while _detaching():
-        assert time.monotonic() < deadline, "something is still attached after %d s" % seconds
-        time.sleep(0.05)
 
 
 def run(*command, options=(), env=None, cwd=None, timeout=120, check_complete=True, stdin=subprocess.DEVNULL):

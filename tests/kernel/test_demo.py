@@ -6,7 +6,6 @@ blamed on stands in their sources.
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 
@@ -105,21 +104,3 @@ def test_clean_fixture_and_fixed_suite_have_no_leak(tmp_path):
     assert not expected.load_truth(truth)["descriptors"]
     assert not sites_of(report, "leak")
     assert not sites_of(report, "left-open")
-
-
-def test_valgrind_finds_none_of_them(tmp_path):
-    """Why leftopen takes the set when shutdown begins: valgrind looks at the very end."""
-    valgrind = shutil.which("valgrind")
-    assert valgrind, "valgrind is not installed (tests/packages installs it)"
-    folder = os.path.join(DEMO, "leaky")
-    log = tmp_path / "valgrind.txt"
-    # valgrind translates a page with a uprobe's breakpoint in it, and the program dies of that.
-    leftopen.wait_detached()
-    truth = tmp_path / "truth.json"
-    subprocess.run(
-        [valgrind, "--tool=none", "--track-fds=yes", "--log-file=%s" % log, leftopen.PYTHON, "-m", "pytest", "-q",
-         "-p", "no:cacheprovider", folder], env={**os.environ, "DEMO_TRUTH": str(truth)}, cwd=folder, check=True,
-        stdout=subprocess.DEVNULL, timeout=300)
-    leaked = {handle["target"] for handle in json.loads(truth.read_text())["descriptors"]}
-    assert leaked
-    assert not any(target in log.read_text() for target in leaked if target.startswith("/"))

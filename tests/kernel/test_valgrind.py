@@ -1,5 +1,8 @@
 """What is never released: leftopen says what valgrind --track-fds=yes says; tests/soak has more programs."""
 
+import json
+import os
+
 import leftopen
 import pytest
 import valgrind
@@ -34,3 +37,16 @@ os.dup(number)
 def test_agrees_with_valgrind(folder, name):
     command, least = CASES[name]
     valgrind.assert_agree(command, str(folder), least)
+
+
+def test_valgrind_finds_nothing_of_the_demo(tmp_path, monkeypatch):
+    """Why leftopen takes the set when shutdown begins: valgrind looks at the very end."""
+    truth = tmp_path / "truth.json"
+    monkeypatch.setenv("DEMO_TRUTH", str(truth))
+    status, found = valgrind.open_at_exit(
+        [leftopen.PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
+        os.path.join(leftopen.SOURCE, "tests", "demo", "leaky"), lambda: None)
+    assert status == 0
+    leaked = {handle["target"] for handle in json.loads(truth.read_text())["descriptors"]}
+    assert any(target.startswith("/") for target in leaked)
+    assert not leaked & set(found.values())

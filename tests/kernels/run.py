@@ -32,7 +32,7 @@ COUNTS = {"newest"}
 # every call that makes or releases something, every mark, the unwinders, and the main job. Left out are the files
 # whose subject is the command's own: its options, its terminal, its user, its messages, and signals that it gets.
 # Left out of those that are run: other versions of Python than the one that Debian has, whose differences are
-# Python's, and valgrind, which is not about leftopen at all.
+# Python's.
 TESTS = {
     "test_descriptors.py": "",
     "test_descriptors_rare.py": "",
@@ -45,7 +45,7 @@ TESTS = {
     "test_endings.py": "",
     "test_python_marks.py": "debian",
     "test_python_frames.py": "debian or embedd",
-    "test_demo.py": "not valgrind",
+    "test_demo.py": "",
     "test_bounds.py": "",
     "test_bad_input.py": "",
     "test_missing_features.py": "",
