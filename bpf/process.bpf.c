@@ -109,6 +109,12 @@ static __always_inline void send_arguments(struct followed_process *process, str
 	walk_scratch_return(scratch);
 }
 
+/* Not inlined: its stack is not needed any more when the table is told. */
+static __noinline int found_as_it_execs(struct task_struct *task)
+{
+	return found_process(task, task, BPF_CORE_READ(task, files));
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, struct linux_binprm *binary)
 {
@@ -119,8 +125,7 @@ int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, stru
 	u32 process_id;
 
 	/* Of a parent that is not followed: the kernel's own helpers. */
-	if (!process && switched_on && survey_follows == SURVEY_FOLLOWS_ALL &&
-	    found_process(task, task, BPF_CORE_READ(task, files))) {
+	if (!process && switched_on && survey_follows == SURVEY_FOLLOWS_ALL && found_as_it_execs(task)) {
 		process_id = ids_process(task);
 		process = bpf_map_lookup_elem(&followed, &process_id);
 	}
