@@ -25,6 +25,17 @@ static __always_inline u64 read_user_u64(u64 address)
 	return value;
 }
 
+/* The same of what is there: a page that the kernel moves just then cannot be read.
+ * @param ret_unsure set where it could not */
+static __always_inline u64 read_user_there(u64 address, bool *ret_unsure)
+{
+	u64 value = 0;
+
+	if (bpf_probe_read_user(&value, sizeof(value), (void *)address))
+		*ret_unsure = true;
+	return value;
+}
+
 static __always_inline u32 read_user_u32(u64 address)
 {
 	u32 value = 0;
@@ -84,7 +95,7 @@ static long thread_step(u32 index, struct thread_search *search)
 	return 0;
 }
 
-/* @param ret_unsure set where there were more threads than are looked at
+/* @param ret_unsure set where there were more threads than are looked at, or memory could not be read
  * @return the address of the current thread's PyThreadState, 0: not found */
 static __always_inline u64 find_thread(const struct python_layout *layout, u64 runtime, bool *ret_unsure)
 {
@@ -95,17 +106,18 @@ static __always_inline u64 find_thread(const struct python_layout *layout, u64 r
 
 	/* Each read of the process's memory costs as much as half a frame. */
 	if (layout->runtime_tss != PYTHON_NO_TSS) {
-		tss = read_user_u64(runtime + layout->runtime_tss);
+		tss = read_user_there(runtime + layout->runtime_tss, ret_unsure);
 		key = tss >> 32;
 		if ((u32)tss == 1 && key < GLIBC_TSS_FIRST_COUNT) {
-			thread = read_user_u64(fsbase + GLIBC_TSS_FIRST_BLOCK + key * 16 + 8);
+			thread = read_user_there(fsbase + GLIBC_TSS_FIRST_BLOCK + key * 16 + 8, ret_unsure);
 			if (thread)
 				return thread;
 		}
 	}
 	search.interpreter = read_user_u64(runtime + layout->runtime_interpreters_head);
 	bpf_loop(PYTHON_THREADS_MAX, thread_step, &search, 0);
-	*ret_unsure = !search.found && (search.thread || search.interpreter);
+	if (!search.found && (search.thread || search.interpreter))
+		*ret_unsure = true;
 	return search.found;
 }
 
@@ -324,9 +336,9 @@ static __always_inline u64 find_frame(const struct python_layout *layout, u64 ru
 
 	if (!thread)
 		return 0;
-	frame = read_user_u64(thread + layout->thread_frame);
+	frame = read_user_there(thread + layout->thread_frame, ret_unsure);
 	if (frame && layout->shape == PYTHON_FRAME_CFRAME)
-		frame = read_user_u64(frame + layout->cframe_current);
+		frame = read_user_there(frame + layout->cframe_current, ret_unsure);
 	return frame;
 }
 

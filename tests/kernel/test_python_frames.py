@@ -21,6 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CASE = os.path.join(HERE, "python_frames_case.py")
 INTERPRETERS = [leftopen.PYTHON] + sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python3")))
 SHOWN_MISMATCHES = 12
+UNREAD = {"the process's memory could not be read", "the interpreter's thread state was not found"}
 
 
 def version_of(interpreter):
@@ -101,19 +102,29 @@ def followed(request, tmp_path_factory):
     return Followed(request.param, tmp_path_factory.mktemp("frames"), "all")
 
 
+def memory_is_moved():
+    """Whether the kernel makes huge pages of any memory: what it is just moving cannot be read meanwhile."""
+    with open("/sys/kernel/mm/transparent_hugepage/enabled", encoding="ascii") as file:
+        return "[always]" in file.read()
+
+
 def assert_every_frame_equals_traceback(followed):
-    mismatches = []
+    """Of all points; where memory is moved one in a thousand may say that it could not be read."""
+    mismatches, unread = [], 0
     for point in followed.points:
         try:
             stack, frames = followed.stack(point)
         except AssertionError as error:
             mismatches.append("%s of %d: %s" % (point["name"], point["pid"], error))
             continue
-        if frames != point["frames"]:
+        if stack["why"] in UNREAD and memory_is_moved():
+            unread += 1
+        elif frames != point["frames"]:
             mismatches.append("%s of %d: %s: %s" % (
                 point["name"], point["pid"], stack["why"], "\n".join(difference(point["frames"], frames))))
         elif not stack["complete"] or stack["why"]:
             mismatches.append("%s of %d: not complete: %s" % (point["name"], point["pid"], stack["why"]))
+    assert unread <= len(followed.points) / 1000
     if mismatches:
         pytest.fail("%d of %d call points differ:\n%s" % (
             len(mismatches), len(followed.points), "\n".join(mismatches[:SHOWN_MISMATCHES])), pytrace=False)
