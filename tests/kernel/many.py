@@ -71,7 +71,7 @@ def wait_for(watch, pid, what):
         seen.append(stamp)
         report = watch.look()
         return report if told(report, pid, what) == wanted else None
-    return processes.wait_until(holds, "%d of %s; %s" % (wanted, what, watch.said()), 60)
+    return processes.wait_until(holds, "%d of %s; %s" % (wanted, what, watch.said()), 240)
 
 
 def check_memory(report, count, ring_mb=16):
@@ -107,4 +107,4 @@ def check_watched(what, count, is_each_compared):
             assert made == process.made
             wait_for(watch, process.pid, what)
             process.process.stdin.close()
-            assert watch.process.wait(60) == 0
+            assert watch.process.wait(240) == 0
