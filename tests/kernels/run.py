@@ -58,7 +58,7 @@ TESTS = {
     "../kernels/test_million.py": "",
 }
 BOOT_LIMIT_S = 120
-FILE_LIMIT_S = 900
+FILE_LIMIT_S = 1800
 KERNEL_LIMIT_S = 7200
 FAILURES_SHOWN = 40
 
@@ -91,9 +91,9 @@ def script_of_tests(tests):
              "cd tests/kernel"]
     for name, chosen in tests.items():
         lines += ["echo '%sbegin %s'" % (MARK, name),
-                  "timeout -k 10 %d /usr/bin/python3 -m pytest -q --color=no --tb=short -rfEs -p no:cacheprovider "
+                  "timeout -s INT -k 60 %d /usr/bin/python3 -m pytest -q --color=no --tb=short -rfEs -p no:cacheprovider "
                   "%s -k %s" % (FILE_LIMIT_S, name, shlex.quote(chosen)),
-                  "echo '%send %s' $?" % (MARK, name)]
+                  "status=$?; echo; echo '%send %s' $status" % (MARK, name)]
     return script_of(lines)
 
 
