@@ -255,8 +255,11 @@ static int apply_fd_target(struct model *model, struct process *process, const s
 	struct fd_table *table;
 	struct point_slot *slot;
 	struct handle *handle;
-	int error = tables_get(model, process, event->table, &table);
+	int error;
 
+	/* The end is marked by who dumped, where that is the last of the threads. */
+	tables_move_dumped(model, process, event->table);
+	error = tables_get(model, process, event->table, &table);
 	if (error)
 		return error;
 	slot = points_slot(table, event->fd);

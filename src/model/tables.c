@@ -317,9 +317,7 @@ static int begin_unshared(struct model *model, struct process *process,
 	return error;
 }
 
-/* Who dumps core does so with a copy of its table, and no call tells of it (fs/coredump.c, do_coredump): of
- * two that nobody uses any more one is enough. */
-static void move_dumped(struct model *model, struct process *process, uint64_t pointer)
+void tables_move_dumped(struct model *model, struct process *process, uint64_t pointer)
 {
 	if (process->table && !process->thread_table_count && process->table->holders == 1 &&
 	    !points_table_find(model, pointer))
@@ -334,7 +332,7 @@ int tables_numbers(struct model *model, struct process *process, const struct ev
 	if (event->cause == TABLE_UNSHARED && event->first && event->copied_from != event->table)
 		error = begin_unshared(model, process, event);
 	if (!error && event->cause == TABLE_EXITED)
-		move_dumped(model, process, event->table);
+		tables_move_dumped(model, process, event->table);
 	if (!error)
 		error = tables_get(model, process, event->table, &table);
 	/* A survey goes on in chunks of a table that was told of for another reason meanwhile, and two

@@ -64,6 +64,13 @@ int tables_put_unseen(struct model *model, const struct process *process, struct
                       const struct table_entry *entry, bool inherited);
 
 /**
+ * Has a process's only table go on under a pointer that is not known. Who dumps core does so with a copy of
+ * its table, and no call tells of it: of two that nobody uses any more one is enough.
+ * @source fs/coredump.c, do_coredump
+ */
+void tables_move_dumped(struct model *model, struct process *process, uint64_t pointer);
+
+/**
  * A table's own numbers, in chunks; with the last one the table is made to hold just these.
  * @return 0 or -ENOMEM
  */

@@ -222,6 +222,7 @@ Test(tables, copy_that_nobody_told_of)
 	thread.table = world.next_table++;
 	events_target(&world, &thread, 3, 30, S_IFREG, "kept");
 	events_numbers(&world, &thread, TABLE_EXITED, begun, 4);
+	cr_assert_eq(counts().live, 4);
 	check_end(1);
 }
 
