@@ -50,6 +50,7 @@ struct session {
 	struct symbols *symbols;
 	struct room_rules rules;
 	uint64_t started_ns, armed_ns, measured_from_ns;
+	uint64_t known_until_ns;     /* what came before has been taken in */
 	enum survey_follows follows; /* in each survey */
 	bool measuring;
 	bool marks_later;                    /* files that come are only looked at */
@@ -161,6 +162,8 @@ static int take_event(void *context, const void *data, size_t bytes)
 		session->not_kept++;
 		return 0;
 	}
+	if (event->time_ns > session->known_until_ns)
+		session->known_until_ns = event->time_ns;
 	if (event->type == EVENT_FILE)
 		error = take_file(session, (const void *)event);
 	else if (event->type == EVENT_PYTHON_CODE)
@@ -378,8 +381,11 @@ static void read_own_usage(struct session *session)
 
 int session_consume(struct session *session)
 {
+	uint64_t begun_ns = clock_ns(CLOCK_BOOTTIME);
 	int consumed = loader_consume(session->loader);
 
+	if (begun_ns > session->known_until_ns)
+		session->known_until_ns = begun_ns;
 	if (session->armed_ns)
 		measure(session);
 	if (session->armed_ns && clock_ns(CLOCK_BOOTTIME) - session->left_out_read_ns > LEFT_OUT_PERIOD_NS)
@@ -404,6 +410,7 @@ int session_end(struct session *session)
 void session_armed(struct session *session)
 {
 	session->armed_ns = clock_ns(CLOCK_BOOTTIME);
+	session->known_until_ns = session->armed_ns;
 }
 
 static uint64_t read_maps_limit(void)
@@ -440,7 +447,7 @@ int session_snapshot(struct session *session, enum session_detail detail, struct
 	struct loader_cost cost = {0};
 	uint64_t losses[LOSS_COUNT];
 	struct build_options build = {
-	        .now_ns = clock_ns(CLOCK_BOOTTIME),
+	        .now_ns = session->known_until_ns,
 	        .started_ns = session->armed_ns,
 	        .min_count = options->min_count,
 	        .samples = all ? options->samples : 1,
@@ -467,7 +474,7 @@ int session_snapshot(struct session *session, enum session_detail detail, struct
 	(void)loader_read_cost(session->loader, &cost);
 	note_left_out(session, &cost);
 	build.left_out = session->left_out;
-	build.realtime_ns = clock_ns(CLOCK_REALTIME) - build.now_ns;
+	build.realtime_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
 	read_own_cost(session, &cost, &build.self);
 	return snapshot_new(session->model, &namer, &build, ret_snapshot);
 }
