@@ -1,0 +1,49 @@
+/*
+ * Tables by which stacks are unwound without frame pointers, agreed between src/unwind/, which makes them of
+ * .eh_frame, and bpf/unwind_native.bpf.c, which reads them at each frame. x86-64, whose registers 6 (rbp), 7
+ * (rsp), 3 (rbx) and 16 (the return address) they are about.
+ */
+#ifndef LEFTOPEN_UNWIND_ABI_H
+#define LEFTOPEN_UNWIND_ABI_H
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+/* How the caller's stack pointer (CFA) is found; cfa is in words of 8 bytes. The return address is in the
+ * word below it. */
+enum unwind_rule {
+	UNWIND_GAP = 0,   /* no function that .eh_frame has is here */
+	UNWIND_RSP,       /* rsp + cfa */
+	UNWIND_RBP,       /* rbp + cfa */
+	UNWIND_RBX,       /* rbx + cfa: the loader as it binds lazily */
+	UNWIND_PLT,       /* rsp + 1 word, and one more where the address modulo 16 is at least cfa (bytes) */
+	UNWIND_DEREF_RSP, /* what is at rsp + cfa */
+	UNWIND_DEREF_RBP, /* what is at rbp + cfa */
+	UNWIND_RSP_FAR,   /* rsp + (cfa, 16 bits unsigned, and rbp as 8 bits above them) */
+	UNWIND_SIGNAL,    /* a signal's frame: arch/x86/include/asm/sigframe.h, struct rt_sigframe */
+	UNWIND_END,       /* nothing called this */
+	UNWIND_UNSUPPORTED, /* .eh_frame says something that is none of these */
+	UNWIND_RULE_COUNT
+};
+
+#define UNWIND_RULE_MASK 0x0f
+/* The caller's rbp is at rbp + rbp words, and not at CFA + rbp words; with UNWIND_RSP_FAR: at CFA - 2 words.
+ */
+#define UNWIND_RBP_BY_RBP 0x10
+
+/* Of rbp: what is no distance. */
+#define UNWIND_RBP_SAME        0 /* it is the caller's; not so where UNWIND_RBP_BY_RBP is set */
+#define UNWIND_RBP_UNDEFINED   126
+#define UNWIND_RBP_UNSUPPORTED 127
+
+/* Holds from its offset on, until the next row's. Rows are ascending, and no two beside each other are equal
+ * but for the offset. */
+struct unwind_row {
+	__u32 file_offset;
+	__s16 cfa;
+	__s8 rbp;
+	__u8 rule; /* enum unwind_rule, and UNWIND_RBP_BY_RBP */
+};
+
+#endif
