@@ -190,6 +190,29 @@ soak-run: all $(WORKLOADS)
 	$(say) TEST soak
 	$(Q)cd tests/soak && $(PYTEST) $(SOAK_TESTS)
 
+# What is invented until something breaks, from what is in tests/fuzz/corpus: FUZZ_SECONDS for each fuzzer.
+FUZZ_SECONDS ?= 60
+FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*.c)))
+FUZZ_CFLAGS  := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c
+	$(say) FUZZER $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) -std=gnu11 $(WARNINGS) $(OWN_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^)
+
+# All objects of one command would share one file of dependencies: its sources and headers are told here.
+$(BUILD)/fuzz/unwind_table: $(patsubst %,src/unwind/%.c,elf_image cfi_program eh_frame unwind_row unwind_table) \
+	$(wildcard src/unwind/*.h tests/fuzz/*.h include/unwind_abi.h)
+
+.PHONY: fuzz
+fuzz:
+	@tests/packages fuzz
+	+@$(MAKE) --no-print-directory fuzz-run
+
+.PHONY: fuzz-run
+fuzz-run: $(FUZZERS:%=$(BUILD)/fuzz/%)
+	@for fuzzer in $(FUZZERS); do tests/fuzz/run.py $(BUILD) $$fuzzer $(FUZZ_SECONDS) || exit; done
+
 .PHONY: packages
 packages:
 	@tests/packages
@@ -222,6 +245,7 @@ help:
 	'make kernels    the kernel tests on other kernels, emulated (KERNELS="6.1 6.12 newest")' \
 	'make soak       large programs against the kernel'"'"'s own tables, and what takes minutes (as root)' \
 	'make bench      a table of what following costs (as root)' \
+	'make fuzz       files that are invented to break what reads them (FUZZ_SECONDS=600)' \
 	'make format     lay out the C sources' \
 	'make install    into $$(DESTDIR)$$(PREFIX); make uninstall' \
 	'make clean      remove $(BUILD)'
