@@ -16,9 +16,10 @@
 
 #include "base/fd.h"
 #include "cli/launch.h"
+#include "cli/needed_files.h"
 
 /* Chosen by: what is looked at must not delay the command; the rest is learnt as it is mapped. */
-#define COMMAND_FILES_MAX 64
+#define COMMAND_FILES_MAX 256
 #define SCRIPT_LINE_BYTES 256
 /* A script's interpreter can be a script (pyenv's shims). */
 #define SCRIPT_DEPTH_MAX 4
@@ -120,13 +121,27 @@ static int find_program(const char *path, const char *path_env, char *ret_path)
 	return 0;
 }
 
-static int add_program(struct file_list *list, const char *path, const char *path_env)
+static int add_needed(struct file_list *list, const char *path, const char *library_path)
+{
+	char **paths;
+	size_t count;
+	int error = needed_files_list(path, library_path, &paths, &count);
+
+	if (error)
+		return error;
+	for (size_t i = 0; i < count && !error; i++)
+		error = add(list, paths[i]);
+	needed_files_free(paths, count);
+	return error;
+}
+
+static int add_program(struct file_list *list, const char *path, const struct command_search *search)
 {
 	char current[PATH_MAX], pattern[PATH_MAX], *slash;
-	int error = find_program(path, path_env, current);
+	int error = find_program(path, search->path, current);
 
 	if (!error)
-		error = add(list, current);
+		error = add_needed(list, current, search->library_path);
 	/* An interpreter that was not installed by the distribution has its library beside it. */
 	if (!error && realpath(current, pattern) && (slash = strrchr(pattern, '/'))) {
 		(void)snprintf(slash, sizeof(pattern) - (size_t)(slash - pattern), "/../lib/libpython3*.so*");
@@ -148,7 +163,7 @@ static int add_libc(struct file_list *list)
 	return error;
 }
 
-static int add_runtimes(struct file_list *list, const char *path_env, const char *home)
+static int add_runtimes(struct file_list *list, const struct command_search *search)
 {
 	static const char *const everywhere[] = {
 	        "/usr/bin/python3.[0-9]*",
@@ -159,24 +174,25 @@ static int add_runtimes(struct file_list *list, const char *path_env, const char
 	};
 	FREED char *python = NULL;
 	char pattern[PATH_MAX];
-	int error = find_on_path(path_env, "python3", &python);
+	int error = find_on_path(search->path, "python3", &python);
 
 	for (size_t i = 0; i < sizeof(everywhere) / sizeof(everywhere[0]) && !error; i++)
 		error = add_matches(list, everywhere[i]);
 	if (!error && python)
 		error = add(list, python);
-	if (!error && home) {
-		(void)snprintf(pattern, sizeof(pattern), "%s/.pyenv/versions/*/lib/libpython3*.so.1.0", home);
+	if (!error && search->home) {
+		(void)snprintf(pattern, sizeof(pattern), "%s/.pyenv/versions/*/lib/libpython3*.so.1.0",
+		               search->home);
 		error = add_matches(list, pattern);
 		(void)snprintf(pattern, sizeof(pattern), "%s/.pyenv/versions/*/bin/python3.[0-9]*[0-9]",
-		               home);
+		               search->home);
 		if (!error)
 			error = add_matches(list, pattern);
 	}
 	return error;
 }
 
-int command_files_list(const char *path, const char *path_env, const char *home, char ***ret_paths,
+int command_files_list(const char *path, const struct command_search *search, char ***ret_paths,
                        size_t *ret_count, size_t *ret_likely)
 {
 	struct file_list list = {.paths = calloc(COMMAND_FILES_MAX, sizeof(char *))};
@@ -184,12 +200,12 @@ int command_files_list(const char *path, const char *path_env, const char *home,
 
 	if (!list.paths)
 		return -ENOMEM;
-	error = add_program(&list, path, path_env);
+	error = add_program(&list, path, search);
 	if (!error)
 		error = add_libc(&list);
 	*ret_likely = list.count;
 	if (!error)
-		error = add_runtimes(&list, path_env, home);
+		error = add_runtimes(&list, search);
 	if (error) {
 		command_files_free(list.paths, list.count);
 		return error;

@@ -127,10 +127,14 @@ static int prepare(struct run *run)
 
 static int learn_files(struct run *run)
 {
-	const char *home = run->identity.home ? run->identity.home : getenv("HOME");
+	const struct command_search search = {
+	        .path = getenv("PATH"),
+	        .library_path = getenv("LD_LIBRARY_PATH"),
+	        .home = run->identity.home ? run->identity.home : getenv("HOME"),
+	};
 	char **paths;
 	size_t count, likely;
-	int error = command_files_list(run->path, getenv("PATH"), home, &paths, &count, &likely);
+	int error = command_files_list(run->path, &search, &paths, &count, &likely);
 
 	if (error)
 		return error;

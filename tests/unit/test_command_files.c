@@ -16,7 +16,9 @@ static bool lists(const char *command, const char *path_env, const char *wanted)
 	bool found = false;
 	char **paths;
 
-	cr_assert_eq(command_files_list(command, path_env, NULL, &paths, &count, &likely), 0);
+	cr_assert_eq(command_files_list(command, &(const struct command_search){.path = path_env}, &paths,
+	                                &count, &likely),
+	             0);
 	cr_assert_leq(likely, count);
 	for (size_t i = 0; i < likely; i++)
 		found = found || strcmp(paths[i], wanted) == 0;
