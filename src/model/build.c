@@ -17,6 +17,7 @@
 #include "model/points.h"
 #include "model/ranges.h"
 #include "model/sites.h"
+#include "model/stack_names.h"
 #include "model/tables.h"
 
 /* While a snapshot is made: groups of the model beside those of the snapshot. */
@@ -263,74 +264,6 @@ static int add_processes(struct builder *builder)
 	return error;
 }
 
-static const char *const stack_ends[STACK_END_COUNT] = {
-        [STACK_END_COMPLETE] = "",
-        [STACK_END_FRAME_POINTERS] = "native frames by frame pointers: callers may be missing",
-        [STACK_END_DEPTH] = "more frames than are kept",
-        [STACK_END_FAULT] = "the process's memory could not be read",
-        [STACK_END_PYTHON_UNKNOWN] = "the interpreter's thread state was not found",
-        [STACK_END_KERNEL_THREAD] = "the kernel's own thread took the request from the ring (SQPOLL)",
-};
-
-/* Code that was compiled from a string ("<string>") belongs to whoever called it. It has no line that anybody
- * wrote, so that an application's file which calls it is the place. */
-static void place_generated_frames(struct snapshot_frame *frames, size_t count)
-{
-	enum frame_room caller = ROOM_APPLICATION;
-	bool in_file = false;
-
-	for (size_t i = count; i > 0; i--) {
-		struct snapshot_frame *frame = &frames[i - 1];
-
-		if (frame->language != LANGUAGE_PYTHON)
-			continue;
-		if (frame->file[0] == '<' && frame->room == ROOM_APPLICATION)
-			frame->room = in_file && caller == ROOM_APPLICATION ? ROOM_LIBRARY : caller;
-		else
-			in_file = true;
-		caller = frame->room;
-	}
-}
-
-static int name_stack(struct builder *builder, const struct model_stack *from, struct snapshot_stack *out)
-{
-	const struct namer *namer = builder->namer;
-	size_t capacity = 0, count = 0;
-	struct snapshot_frame *frames = NULL;
-	int error = 0;
-
-	for (size_t i = 0; i < from->count && !error; i++) {
-		struct snapshot_frame python, *named = &python;
-		size_t named_count = 1;
-
-		if (from->frames[i].kind == FRAME_PYTHON)
-			error = namer->python(namer->context, builder->arena, &from->frames[i], &python);
-		else
-			error = namer->native(namer->context, builder->arena, &from->frames[i], &named,
-			                      &named_count);
-		if (!error)
-			error = model_grow((void **)&frames, &capacity, count + named_count,
-			                   sizeof(frames[0]));
-		if (!error) {
-			memcpy(frames + count, named, named_count * sizeof(frames[0]));
-			count += named_count;
-		}
-	}
-	out->frames = error ? NULL : arena_alloc(builder->arena, count * sizeof(frames[0]));
-	if (!error && !out->frames)
-		error = -ENOMEM;
-	if (!error && count)
-		memcpy(out->frames, frames, count * sizeof(frames[0]));
-	free(frames);
-	if (!error)
-		place_generated_frames(out->frames, count);
-	out->id = from->id;
-	out->complete = from->end == STACK_END_COMPLETE;
-	out->why = stack_ends[from->end];
-	out->frame_count = count;
-	return error;
-}
-
 static int compare_ids(const void *a, const void *b)
 {
 	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
@@ -361,8 +294,8 @@ static int add_stacks(struct builder *builder)
 	for (size_t i = 0; i < distinct && !error; i++) {
 		if (builder->options->progress)
 			builder->options->progress(builder->options->progress_context, i, distinct);
-		error = name_stack(builder, interned_find_stack(builder->model, ids[i]),
-		                   &snapshot->stacks[i]);
+		error = stack_names_fill(builder->namer, builder->arena,
+		                         interned_find_stack(builder->model, ids[i]), &snapshot->stacks[i]);
 		snapshot->stack_count = i + 1;
 	}
 	free(ids);
