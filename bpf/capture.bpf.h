@@ -165,7 +165,8 @@ static __always_inline void capture_and_send_by(void *ctx, struct followed_proce
 	scratch->process_start_ns = process->start_ns;
 	scratch->python_runtime = process->python_runtime;
 	scratch->python_minor = process->python_minor;
-	if (scratch->python_runtime)
+	/* Where native frames are unwound they come first. */
+	if (scratch->python_runtime && config_stacks == STACKS_MODE_FP)
 		bpf_tail_call(ctx, programs, CAPTURE_PYTHON);
 	else
 		bpf_tail_call(ctx, programs, CAPTURE_NATIVE);

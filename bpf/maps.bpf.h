@@ -11,6 +11,7 @@
 #include "map_abi.h"
 #include "handle_kinds.h"
 #include "ids.bpf.h"
+#include "unwind_maps.bpf.h"
 
 /* Set before loading. */
 extern const volatile __u32 config_stacks;          /* enum stacks_mode */
@@ -214,9 +215,10 @@ struct capture_scratch {
 	struct mapped_at mapped;
 	struct native_position found;
 	u64 addresses[STACK_NATIVE_MAX];
+	struct native_unwind unwind;
 	u64 node[32]; /* one node of the maple tree */
 	u32 node_slot;
-	u32 reserved2;
+	u32 stack_part; /* index of the frame with which native ones, or Python's, begin */
 	u8 frame[128];
 	u8 code[256];
 	u64 line_table[PYTHON_IDENTITY_WORDS]; /* part of one */

@@ -26,6 +26,7 @@ static __always_inline u64 hash_mix(u64 hash, u64 value)
 static __always_inline void stack_begin(struct capture_scratch *scratch)
 {
 	scratch->stack.count = 0;
+	scratch->stack_part = 0;
 	scratch->stack.end = STACK_END_COMPLETE;
 	scratch->stack.id = 0x6c6566746f70656eULL;
 }
@@ -35,13 +36,13 @@ static __always_inline struct stack_frame *stack_next(struct capture_scratch *sc
 {
 	u32 at = scratch->stack.count;
 
-	if (at >= STACK_FRAMES_MAX) {
+	if (at - scratch->stack_part >= STACK_FRAMES_MAX) {
 		scratch->stack.end = STACK_END_DEPTH;
 		return NULL;
 	}
 	scratch->stack.count = at + 1;
 	asm volatile("" : "+r"(at));
-	return &scratch->stack.frames[at & (STACK_FRAMES_MAX - 1)];
+	return &scratch->stack.frames[at & (STACK_FRAMES_SENT_MAX - 1)];
 }
 
 /* Looks the address up among the mappings, into scratch->found.
@@ -170,8 +171,8 @@ static __always_inline void stack_finish(struct capture_scratch *scratch)
 
 	scratch->stack.id = id;
 	if (!sent_before(place, id)) {
-		if (count > STACK_FRAMES_MAX)
-			count = STACK_FRAMES_MAX;
+		if (count > STACK_FRAMES_SENT_MAX)
+			count = STACK_FRAMES_SENT_MAX;
 		bytes += count * sizeof(struct stack_frame);
 		fill_header(&scratch->stack.header, EVENT_STACK, bytes, scratch->process_start_ns);
 		if (bytes <= sizeof(scratch->stack) &&

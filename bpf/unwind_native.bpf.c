@@ -1,8 +1,8 @@
 /*
- * Native stacks by frame pointers: what the kernel's own walk gives, as (file, offset).
+ * Native stacks: by unwind tables, or what the kernel's own walk by frame pointers gives, as (file, offset).
  * Inputs: the pending handle. Outputs: EVENT_STACK where it is new, then the handle.
  */
-#include "unwind.bpf.h"
+#include "unwind_tables.bpf.h"
 
 const volatile __u32 config_stacks = STACKS_MODE_FP;
 const volatile __u32 config_ring_bytes = 16 << 20;
@@ -50,28 +50,42 @@ static __always_inline bool has_frame_pointers(const struct pt_regs *registers)
 	return native_remember(frame[1]);
 }
 
+static __always_inline void walk_frame_pointers(void *ctx, struct capture_scratch *scratch,
+                                                const struct pt_regs *registers)
+{
+	struct native_walk walk = {.scratch = scratch};
+	long bytes;
+
+	scratch->stack.end = STACK_END_FRAME_POINTERS;
+	if (!has_frame_pointers(registers)) {
+		(void)stack_push_native(scratch, registers->ip);
+		return;
+	}
+	bytes = bpf_get_stack(ctx, scratch->addresses, sizeof(scratch->addresses), BPF_F_USER_STACK);
+	if (bytes < 0)
+		scratch->stack.end = STACK_END_FAULT;
+	if (bytes > 0) {
+		walk.count = (u64)bytes / sizeof(u64);
+		bpf_loop(STACK_NATIVE_MAX, native_step, &walk, 0);
+	}
+}
+
 static __always_inline int capture_native_by(void *ctx, void *programs)
 {
 	struct pt_regs *registers = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	struct capture_scratch *scratch = capture_scratch_get();
-	struct native_walk walk = {.scratch = scratch};
-	long bytes;
 
 	if (!scratch)
 		return 0;
 	compat_use_thread_stack(ctx, programs);
 	stack_begin(scratch);
-	if (!has_frame_pointers(registers)) {
-		scratch->stack.end = STACK_END_FRAME_POINTERS;
-		(void)stack_push_native(scratch, registers->ip);
-		stack_finish(scratch);
-		return 0;
-	}
-	bytes = bpf_get_stack(ctx, scratch->addresses, sizeof(scratch->addresses), BPF_F_USER_STACK);
-	scratch->stack.end = bytes < 0 ? STACK_END_FAULT : STACK_END_FRAME_POINTERS;
-	if (bytes > 0) {
-		walk.count = (u64)bytes / sizeof(u64);
-		bpf_loop(STACK_NATIVE_MAX, native_step, &walk, 0);
+	if (config_stacks == STACKS_MODE_FP)
+		walk_frame_pointers(ctx, scratch, registers);
+	else
+		unwind_by_tables(scratch, registers);
+	if (config_stacks == STACKS_MODE_FULL && scratch->python_runtime) {
+		bpf_tail_call(ctx, programs, CAPTURE_PYTHON);
+		count_loss(LOSS_TAIL_CALL);
 	}
 	stack_finish(scratch);
 	return 0;

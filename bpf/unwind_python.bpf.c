@@ -143,6 +143,8 @@ struct frame_walk {
 	const struct python_layout *layout;
 	u64 frame;
 	u64 salt;
+	u32 evaluations; /* that were left so far */
+	u32 reserved;
 };
 
 static __always_inline const struct python_layout *layout_of(const struct capture_scratch *scratch)
@@ -275,8 +277,9 @@ static long frame_step(u32 index, struct frame_walk *walk)
 {
 	const struct python_layout *layout = walk->layout;
 	struct capture_scratch *scratch = walk->scratch;
-	bool objects = layout->shape == PYTHON_FRAME_OBJECTS;
+	bool objects = layout->shape == PYTHON_FRAME_OBJECTS, is_entry;
 	struct stack_frame *frame;
+	u32 evaluation = walk->evaluations;
 	u64 code, id;
 	u32 owner;
 	s32 offset;
@@ -292,7 +295,11 @@ static long frame_step(u32 index, struct frame_walk *walk)
 	walk->frame = frame_u64(scratch, layout->frame_previous);
 	code = frame_u64(scratch, layout->frame_code);
 	owner = scratch->frame[layout->frame_owner & 0x7f];
-	/* The shim that 3.12 puts where C calls Python is no frame of the program. */
+	/* Where C calls Python another evaluation begins. 3.12 puts a shim there, which is no frame of the
+	 * program; before 3.11 each call of Python is made by C. */
+	is_entry = objects || (layout->frame_is_entry && scratch->frame[layout->frame_is_entry & 0x7f]) ||
+	           (!objects && owner == layout->owner_cstack);
+	walk->evaluations += is_entry;
 	if (!code || (!objects && owner == layout->owner_cstack))
 		return 0;
 	if (bpf_probe_read_user(scratch->code, objects ? PYTHON_OLD_CODE_BYTES : PYTHON_CODE_BYTES,
@@ -316,7 +323,7 @@ static long frame_step(u32 index, struct frame_walk *walk)
 		return 1;
 	id = code_identity(code, walk->salt);
 	frame->kind = FRAME_PYTHON;
-	frame->flags = 0;
+	frame->flags = evaluation << FRAME_EVALUATION_SHIFT;
 	frame->file.inode = 0;
 	frame->file.device = 0;
 	frame->file.generation = 0;
@@ -346,7 +353,7 @@ static __always_inline int capture_python_by(void *ctx, void *programs)
 {
 	struct capture_scratch *scratch = capture_scratch_get();
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct frame_walk walk = {.scratch = scratch};
+	struct frame_walk walk = {.scratch = scratch, .evaluations = compat_loop_zero()};
 	struct pt_regs *registers = (struct pt_regs *)bpf_task_pt_regs(task);
 	bool unsure = false;
 
@@ -355,16 +362,21 @@ static __always_inline int capture_python_by(void *ctx, void *programs)
 	walk.layout = layout_of(scratch);
 	if (walk.layout)
 		walk.frame = find_frame(walk.layout, scratch->python_runtime, &unsure);
-	/* A program that embeds Python and is outside of it, or a thread that Python does not know. */
-	if (!walk.frame && !unsure) {
-		bpf_tail_call(ctx, programs, CAPTURE_NATIVE);
-		count_loss(LOSS_TAIL_CALL);
+	if (config_stacks == STACKS_MODE_FULL) {
+		scratch->stack_part = scratch->stack.count;
+	} else {
+		/* A program that embeds Python and is outside of it, or a thread that Python does not know.
+		 */
+		if (!walk.frame && !unsure) {
+			bpf_tail_call(ctx, programs, CAPTURE_NATIVE);
+			count_loss(LOSS_TAIL_CALL);
+		}
+		stack_begin(scratch);
+		/* Frame pointers are right for 2.6 % of such a process's native frames: only the innermost is
+		 * kept. */
+		(void)stack_push_native(scratch, registers->ip);
 	}
-	stack_begin(scratch);
-	/* Frame pointers are right for 2.6 % of such a process's native frames: only the innermost is kept.
-	 */
-	(void)stack_push_native(scratch, registers->ip);
-	if (!walk.frame)
+	if (!walk.frame && unsure)
 		scratch->stack.end = STACK_END_PYTHON_UNKNOWN;
 	walk.salt = hash_mix(scratch->process_start_ns, bpf_get_current_pid_tgid() >> 32);
 	bpf_loop(STACK_FRAMES_MAX * 2, frame_step, &walk, 0);

@@ -14,6 +14,8 @@
 
 /* Chosen by: the deepest pytest + SQLAlchemy stacks seen have about 150 Python frames. */
 #define STACK_FRAMES_MAX 256
+/* As they are sent: native ones, then Python's. */
+#define STACK_FRAMES_SENT_MAX (2 * STACK_FRAMES_MAX)
 /* Frame-pointer stacks asked of the kernel (PERF_MAX_STACK_DEPTH is 127). */
 #define STACK_NATIVE_MAX 64
 /* A path is sent as names, innermost first; PATH_MAX of them in bytes, NAME_MAX + 1 each. */
@@ -352,9 +354,14 @@ EVENT_ASSERT_SIZE(struct event_mark, 80);
 
 enum frame_kind { FRAME_NATIVE = 0, FRAME_PYTHON, FRAME_KIND_COUNT };
 
+/* It or one below was found by a frame pointer, which the code need not keep. */
+#define FRAME_GUESSED 1
+/* Python: in which of the evaluations that are on the native stack it runs, the innermost being 0. */
+#define FRAME_EVALUATION_SHIFT 8
+
 struct stack_frame {
-	__u32 kind; /* enum frame_kind */
-	__u32 flags;
+	__u32 kind;           /* enum frame_kind */
+	__u32 flags;          /* FRAME_GUESSED */
 	struct file_key file; /* native: the mapped file, inode 0: none (vdso, JIT) */
 	__u64 position; /* native: offset in the file, or address; Python: bytecode offset (may be -1) */
 	__u64 code;     /* Python: id of an EVENT_PYTHON_CODE */
@@ -369,6 +376,12 @@ enum stack_end {
 	STACK_END_FAULT,          /* user memory could not be read */
 	STACK_END_PYTHON_UNKNOWN, /* the interpreter is there, its thread state was not found */
 	STACK_END_KERNEL_THREAD,  /* a thread of the kernel took the request from a ring (SQPOLL) */
+	STACK_END_NO_TABLE,       /* of the innermost frame's caller's file no unwind table was there yet */
+	STACK_END_NO_ROW,         /* code of which .eh_frame tells nothing, without frame pointers */
+	STACK_END_NOT_KNOWN,      /* .eh_frame says what unwind tables cannot */
+	STACK_END_NO_CODE,        /* a return address that is no code: the stack was overwritten */
+	STACK_END_EVALUATIONS,    /* Python's frames are more than the evaluations on the native stack */
+	STACK_END_BUSY,           /* the mappings changed all the time */
 	STACK_END_COUNT
 };
 
@@ -376,8 +389,8 @@ struct event_stack {
 	struct event_header header;
 	__u64 id;
 	__u32 count;
-	__u32 end;                                   /* enum stack_end */
-	struct stack_frame frames[STACK_FRAMES_MAX]; /* innermost first */
+	__u32 end;                                        /* enum stack_end */
+	struct stack_frame frames[STACK_FRAMES_SENT_MAX]; /* innermost first */
 };
 
 /* A CPython code object, sent once. The strings are CPython's own storage: 1, 2 or 4 bytes a character. */
@@ -431,7 +444,7 @@ struct event_test {
 };
 
 /* How native stacks are captured. */
-enum stacks_mode { STACKS_MODE_NONE = 0, STACKS_MODE_FP };
+enum stacks_mode { STACKS_MODE_NONE = 0, STACKS_MODE_FP, STACKS_MODE_NATIVE, STACKS_MODE_FULL };
 
 /* Counters of what was lost and why, one a name; each is shown in every report. */
 enum loss_cause {

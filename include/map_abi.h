@@ -31,7 +31,8 @@ struct python_layout {
 	__u32 frame_code;
 	__u32 frame_instruction; /* f_lasti where the shape is PYTHON_FRAME_OBJECTS */
 	__u32 frame_owner;
-	__u32 owner_cstack; /* PYTHON_NO_OWNER: the version has none */
+	__u32 frame_is_entry; /* 0: the version has none */
+	__u32 owner_cstack;   /* PYTHON_NO_OWNER: the version has none */
 	__u32 owner_generator;
 	__u32 code_first_line;
 	__u32 code_filename;
@@ -47,7 +48,7 @@ struct python_layout {
 	__u32 bytes_size;
 	__u32 bytes_data;
 };
-EVENT_ASSERT_SIZE(struct python_layout, 116);
+EVENT_ASSERT_SIZE(struct python_layout, 120);
 
 /* Value of the map of files that were sent. One that is mapped to be run is sent each time until the daemon
  * has learnt it: several processes may start with it at once. */
@@ -60,8 +61,11 @@ struct known_file {
 	__u64 runtime_vaddr;    /* of _PyRuntime (3.6: interp_head) */
 	__u64 executable_vaddr; /* p_vaddr of the first PT_LOAD with PF_X */
 	__u64 executable_offset;
+	/* _PyEval_EvalFrameDefault's code in the file; 0 bytes: not known */
+	__u64 evaluator_offset;
+	__u64 evaluator_bytes;
 };
-EVENT_ASSERT_SIZE(struct known_file, 32);
+EVENT_ASSERT_SIZE(struct known_file, 48);
 
 /* Where in a process a runtime is, by where its file was mapped or, FILE_EXECED, by where its code begins; 0:
  * that mapping does not tell. */
@@ -96,6 +100,22 @@ struct followed_process {
 	__u64 lost_maps_ns;
 };
 EVENT_ASSERT_SIZE(struct followed_process, 72);
+
+/* Value of the map of unwind tables: where a file's rows lie in a shard. */
+struct unwind_file {
+	__u32 shard;
+	__u32 first; /* row */
+	__u32 count; /* of rows; 0: the file has none */
+	__u32 reserved;
+};
+EVENT_ASSERT_SIZE(struct unwind_file, 16);
+
+/* Tables lie one after the other in arrays of the same size, made as they are needed: 16 MiB each. Chosen by:
+ * librustc_driver has 1.1 M rows. */
+#define UNWIND_SHARD_ROWS      (1U << 21)
+#define UNWIND_SHARD_ROWS_LOG2 21
+#define UNWIND_SHARDS_MAX      32
+#define UNWIND_FILES_MAX       16384
 
 /* The programs that capture stacks, as they lie in the array that makers tail-call through. */
 enum capture_program { CAPTURE_NATIVE = 0, CAPTURE_PYTHON, CAPTURE_COUNT };

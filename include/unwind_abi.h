@@ -46,4 +46,11 @@ struct unwind_row {
 	__u8 rule; /* enum unwind_rule, and UNWIND_RBP_BY_RBP */
 };
 
+/* Of a frame: what its caller's are made of. */
+struct unwind_registers {
+	__u64 ip, sp, bp, bx;
+	__u32 is_return; /* ip is where a call returns to: the call itself is before it */
+	__u32 has_bx;    /* rbx is the frame's own: nothing that was unwound may have changed it */
+};
+
 #endif

@@ -60,7 +60,9 @@ static const struct option_row rows[] = {
         {OF_BOTH, OPTION_INHERITED, "inherited", NULL,
          "list in JSON, too, what was there before or was handed down"},
         {OF_BOTH, OPTION_STACKS, "stacks", "MODE",
-         "fp: by frame pointers, Python's own frames beside them (default); none"},
+         "fp: by frame pointers, Python's own frames beside them (default); full: as .eh_frame says, "
+         "Python's "
+         "own in their place; native: the same without Python's; none"},
         {OF_BOTH, OPTION_APP, "app", "GLOB",
          "files that match are application code, before all other rules; repeatable"},
         {OF_BOTH, OPTION_RING_SIZE, "ring-size", "SIZE",
@@ -159,7 +161,10 @@ static void print_help(enum options_command command, FILE *to)
 
 static bool take_modes(struct options *options, int id, const char *argument)
 {
-	static const struct option_choice stacks[] = {{"fp", STACKS_MODE_FP}, {"none", STACKS_MODE_NONE}};
+	static const struct option_choice stacks[] = {{"full", STACKS_MODE_FULL},
+	                                              {"native", STACKS_MODE_NATIVE},
+	                                              {"fp", STACKS_MODE_FP},
+	                                              {"none", STACKS_MODE_NONE}};
 	static const struct option_choice fail_on[] = {{"leak", FAIL_ON_LEAK},
 	                                               {"left-open", FAIL_ON_LEFT_OPEN}};
 	static const struct option_choice colors[] = {

@@ -18,16 +18,16 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "cli/cgroup.h"
+#include "cli/learning.h"
 #include "cli/own_usage.h"
 #include "consume/decode.h"
-#include "load/marks.h"
 #include "load/tracefs.h"
 #include "model/build.h"
 #include "model/model.h"
 #include "symbols/client.h"
 #include "symbols/mapped_files.h"
 #include "symbols/python_codes.h"
-#include "unwind/python_layout.h"
+#include "unwind/python_merge.h"
 
 /* What the programs cost is measured at the start of every period, for a moment. */
 #define MEASURE_PERIOD_NS 2000000000ULL
@@ -53,73 +53,13 @@ struct session {
 	uint64_t known_until_ns;     /* what came before has been taken in */
 	enum survey_follows follows; /* in each survey */
 	bool measuring;
-	bool marks_later;                    /* files that come are only looked at */
+	struct learning learning;
+	struct event_stack merged;           /* the last stack */
 	uint64_t left_out, left_out_read_ns; /* runs that the kernel left out */
 	uint64_t comparisons_failed;
-	uint64_t not_kept; /* files and code objects beyond what is kept, and events that are not valid */
+	uint64_t not_kept; /* code objects beyond what is kept, and events that are not valid */
 	char working_directory[PATH_MAX];
 };
-
-/* Where a process mapped or ran a runtime that was not known then: tell the programs where it is. */
-static int hint_runtime(struct session *session, const struct event_file *event,
-                        const struct known_file *known)
-{
-	uint64_t runtime = known_file_runtime(known, event->cause, event->address, event->file_offset);
-
-	if (!runtime)
-		return 0;
-	return loader_hint_python(session->loader, event->header.process_id, event->header.process_start_ns,
-	                          runtime, known->python_minor);
-}
-
-static int learn_executable(struct session *session, const struct event_file *event)
-{
-	struct known_file known = {0};
-	uint32_t minor;
-	int fd, error;
-
-	/* Several processes can have mapped it before it was learnt. */
-	if (loader_file_is_learnt(session->loader, &event->key, &known))
-		return known.python_minor ? hint_runtime(session, event, &known) : 0;
-	/* Gone already, or not to be read: it stays unknown. */
-	if (mapped_files_fd(session->files, &event->key, &fd))
-		return 0;
-	if (!session->marks_later) {
-		error = marks_attach(session->loader, fd, NULL);
-		if (error == -ENOMEM)
-			return error;
-		/* Its processes are left to the marks that every process has. */
-		if (error && error != -ENOEXEC)
-			session->not_kept++;
-	}
-	if (!python_layout_probe(fd, &known, &minor)) {
-		error = loader_know_file(session->loader, &event->key, &known);
-		if (!error)
-			error = hint_runtime(session, event, &known);
-		if (error)
-			return error;
-	}
-	return session->marks_later ? loader_forget_file(session->loader, &event->key)
-	                            : loader_file_learnt(session->loader, &event->key);
-}
-
-static int take_file(struct session *session, const struct event_file *event)
-{
-	char *path = decode_path(&event->path, event->names);
-	int error;
-
-	if (!path)
-		return -ENOMEM;
-	error = mapped_files_add(session->files, event, path);
-	free(path);
-	if (error == -ENOSPC) {
-		session->not_kept++;
-		return 0;
-	}
-	if (!error && event->executable)
-		error = learn_executable(session, event);
-	return error;
-}
 
 /* What no event tells of a process that was there before. What cannot be read, as it is gone, is not known.
  */
@@ -165,13 +105,18 @@ static int take_event(void *context, const void *data, size_t bytes)
 	if (event->time_ns > session->known_until_ns)
 		session->known_until_ns = event->time_ns;
 	if (event->type == EVENT_FILE)
-		error = take_file(session, (const void *)event);
+		error = learning_take(&session->learning, (const void *)event);
 	else if (event->type == EVENT_PYTHON_CODE)
 		error = python_codes_add(session->codes, (const void *)event);
 	if (error == -ENOSPC)
 		session->not_kept++;
 	else if (error)
 		return error;
+	if (event->type == EVENT_STACK && session->learning.evaluator_count) {
+		python_merge((const void *)event, learning_is_evaluation, &session->learning,
+		             &session->merged);
+		event = &session->merged.header;
+	}
 	return apply(session, event);
 }
 
@@ -217,6 +162,11 @@ int session_new(const struct session_options *options, struct session **ret_sess
 		error = symbols_new(session->files, session->codes, &session->rules, &session->symbols);
 	if (!error)
 		error = loader_open(&options->loader, &session->loader, ret_error);
+	session->learning = (struct learning){
+	        .loader = session->loader,
+	        .files = session->files,
+	        .unwinds = options->loader.stacks >= STACKS_MODE_NATIVE,
+	};
 	if (!error)
 		error = attach(session, ret_error);
 	if (error) {
@@ -254,10 +204,10 @@ int session_learn_files(struct session *session, char *const *paths, size_t coun
 		return error;
 	loader_switch(session->loader, true);
 	for (size_t i = 0; i < count; i++) {
-		session->marks_later = i >= likely;
+		session->learning.marks_later = i >= likely;
 		map_for_a_moment(session, paths[i]);
 	}
-	session->marks_later = false;
+	session->learning.marks_later = false;
 	loader_switch(session->loader, false);
 	error = loader_unfollow(session->loader, self);
 	return error ? error : session_consume(session);
@@ -460,7 +410,7 @@ int session_snapshot(struct session *session, enum session_detail detail, struct
 	        .rules = &session->rules,
 	        .losses = losses,
 	        .comparisons_failed = session->comparisons_failed,
-	        .not_kept = session->not_kept,
+	        .not_kept = session->not_kept + session->learning.not_kept,
 	        .progress = options->progress,
 	        .progress_context = options->progress_context,
 	};

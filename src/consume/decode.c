@@ -128,7 +128,7 @@ static bool ranges_valid(const struct event_space_ranges *event, size_t bytes)
 
 static bool stack_valid(const struct event_stack *event, size_t bytes)
 {
-	if (event->count > STACK_FRAMES_MAX || event->end >= STACK_END_COUNT ||
+	if (event->count > STACK_FRAMES_SENT_MAX || event->end >= STACK_END_COUNT ||
 	    bytes < offsetof(struct event_stack, frames) + event->count * sizeof(struct stack_frame))
 		return false;
 	for (size_t i = 0; i < event->count; i++)

@@ -21,27 +21,12 @@
 #include "load/calls.h"
 #include "load/cost.h"
 #include "load/holder.h"
+#include "load/loader_internal.h"
 #include "load/programs.h"
 #include "load/rings.h"
 #include "load/stand_ins.h"
 #include "load/survey.h"
 #include "load/tracefs.h"
-
-#define LINKS_MAX 1024
-
-struct loader {
-	struct leftopen_bpf *skeleton;
-	struct rings *rings;
-	int ring_fds[RING_SHARDS_MAX];    /* of shards, where there are several; -1: none */
-	uint32_t ring_shards, ring_bytes; /* of each */
-	struct holder *holder;
-	struct survey *survey; /* NULL: none was made yet */
-	struct bpf_link *links[LINKS_MAX];
-	size_t link_count;
-	int stats_fd;
-	loader_event_fn consumer;
-	void *consumer_context;
-};
 
 static __attribute__((format(printf, 2, 3))) void set_error(struct loader_error *error, const char *format,
                                                             ...)
@@ -370,53 +355,6 @@ void loader_leave_out(struct loader *loader, uint32_t process_id)
 	__atomic_store_n(&loader->skeleton->bss->left_out_process_id, process_id, __ATOMIC_SEQ_CST);
 }
 
-int loader_know_file(struct loader *loader, const struct file_key *key, const struct known_file *known)
-{
-	if (bpf_map_update_elem(bpf_map__fd(loader->skeleton->maps.known_files), key, known, BPF_ANY))
-		return -errno;
-	return 0;
-}
-
-int loader_file_learnt(struct loader *loader, const struct file_key *key)
-{
-	uint8_t sent = FILE_SENT_LEARNT;
-
-	if (bpf_map_update_elem(bpf_map__fd(loader->skeleton->maps.files_sent), key, &sent, BPF_ANY))
-		return -errno;
-	return 0;
-}
-
-bool loader_file_is_learnt(const struct loader *loader, const struct file_key *key,
-                           struct known_file *ret_known)
-{
-	uint8_t sent;
-
-	if (bpf_map_lookup_elem(bpf_map__fd(loader->skeleton->maps.files_sent), key, &sent) ||
-	    sent != FILE_SENT_LEARNT)
-		return false;
-	(void)bpf_map_lookup_elem(bpf_map__fd(loader->skeleton->maps.known_files), key, ret_known);
-	return true;
-}
-
-int loader_forget_file(struct loader *loader, const struct file_key *key)
-{
-	if (bpf_map_delete_elem(bpf_map__fd(loader->skeleton->maps.files_sent), key) && errno != ENOENT)
-		return -errno;
-	return 0;
-}
-
-int loader_hint_python(struct loader *loader, uint32_t process_id, uint64_t start_ns, uint64_t runtime,
-                       uint32_t minor)
-{
-	struct python_hint hint = {.start_ns = start_ns, .runtime = runtime, .minor = minor};
-
-	if (bpf_map_update_elem(bpf_map__fd(loader->skeleton->maps.python_hints), &process_id, &hint,
-	                        BPF_ANY))
-		return -errno;
-	__atomic_add_fetch(&loader->skeleton->bss->python_hints_version, 1, __ATOMIC_SEQ_CST);
-	return 0;
-}
-
 int loader_set_consumer(struct loader *loader, loader_event_fn function, void *context)
 {
 	loader->consumer = function;
@@ -479,6 +417,7 @@ void loader_free(struct loader *loader)
 	}
 	holder_free(loader->holder);
 	survey_free(loader->survey);
+	unwind_shards_free(loader->unwind_shards);
 	fd_close(&loader->stats_fd);
 	leftopen_bpf__destroy(loader->skeleton);
 	free(loader);

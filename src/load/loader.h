@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "map_abi.h"
+#include "unwind_abi.h"
 
 struct loader;
 
@@ -105,6 +106,14 @@ void loader_leave_out(struct loader *loader, uint32_t process_id);
 
 /** Says what a file holds, so that the programs know it when it is mapped. @return 0, or -errno of bpf(2) */
 int loader_know_file(struct loader *loader, const struct file_key *key, const struct known_file *known);
+
+/**
+ * Says how a file's code is unwound.
+ * @param rows ascending; they are copied
+ * @return 0; -E2BIG, -ENOSPC: there is no room for them; -ENOMEM; -errno of bpf(2) or mmap(2)
+ */
+int loader_add_unwind_rows(struct loader *loader, const struct file_key *key, const struct unwind_row *rows,
+                           size_t count);
 
 /** Makes the programs tell no more of a file that is mapped to be run: until then they tell each time.
  * @return 0, or -errno of bpf(2) */

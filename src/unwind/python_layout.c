@@ -93,6 +93,7 @@ static const struct python_layout python_layouts[] = {
                 .frame_code = 32,
                 .frame_instruction = 56,
                 .frame_owner = 69,
+                .frame_is_entry = 68,
                 .owner_cstack = PYTHON_NO_OWNER,
                 .owner_generator = 1,
                 .code_first_line = 72,

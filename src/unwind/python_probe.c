@@ -62,6 +62,7 @@ struct python_symbols {
 	uint64_t version;
 	uint64_t interpreter_head;
 	uint64_t thread_current;
+	uint64_t evaluator, evaluator_bytes;
 };
 
 struct python_file {
@@ -159,8 +160,10 @@ static int python_file_read(const struct python_file *file, uint64_t vaddr, void
 	return -ENODATA;
 }
 
-static void python_symbols_take(struct python_symbols *symbols, const char *name, uint64_t value)
+static void python_symbols_take(struct python_symbols *symbols, const char *name, const GElf_Sym *symbol)
 {
+	uint64_t value = symbol->st_value;
+
 	if (strcmp(name, "_PyRuntime") == 0)
 		symbols->runtime = value;
 	else if (strcmp(name, "Py_Version") == 0)
@@ -169,6 +172,10 @@ static void python_symbols_take(struct python_symbols *symbols, const char *name
 		symbols->interpreter_head = value;
 	else if (strcmp(name, "_PyThreadState_Current") == 0)
 		symbols->thread_current = value;
+	else if (strcmp(name, "_PyEval_EvalFrameDefault") == 0) {
+		symbols->evaluator = value;
+		symbols->evaluator_bytes = symbol->st_size;
+	}
 }
 
 /* The section of that type (a linker makes one) if it and its strings are of a size that can be held. */
@@ -206,7 +213,7 @@ static int python_symbols_read(struct python_file *file, uint32_t section_type)
 			continue;
 		name = elf_strptr(file->elf, header.sh_link, symbol.st_name);
 		if (name)
-			python_symbols_take(&file->symbols, name, symbol.st_value);
+			python_symbols_take(&file->symbols, name, &symbol);
 	}
 	return 0;
 }
@@ -329,6 +336,20 @@ static int python_file_check_offsets(const struct python_file *file, const struc
 	return 0;
 }
 
+/* Where in the file the interpreter's own loop is, by which native frames of it are known. */
+static void python_file_find_evaluator(const struct python_file *file, struct known_file *known)
+{
+	for (size_t i = 0; i < file->segment_count; i++) {
+		const GElf_Phdr *segment = &file->segments[i];
+		uint64_t inside = file->symbols.evaluator - segment->p_vaddr;
+
+		if (file->symbols.evaluator < segment->p_vaddr || inside >= segment->p_filesz)
+			continue;
+		known->evaluator_offset = segment->p_offset + inside;
+		known->evaluator_bytes = file->symbols.evaluator_bytes;
+	}
+}
+
 static int python_file_describe(const struct python_file *file, struct known_file *ret_file,
                                 uint32_t *ret_minor)
 {
@@ -354,14 +375,16 @@ static int python_file_describe(const struct python_file *file, struct known_fil
 		error = python_file_check_offsets(file, layout);
 	if (error == 0 || error == -ENOTSUP)
 		*ret_minor = minor;
-	if (error == 0)
-		*ret_file = (struct known_file){
-		        .python_minor = minor,
-		        .runtime_vaddr = runtime,
-		        .executable_vaddr = code->p_vaddr,
-		        .executable_offset = code->p_offset,
-		};
-	return error;
+	if (error)
+		return error;
+	*ret_file = (struct known_file){
+	        .python_minor = minor,
+	        .runtime_vaddr = runtime,
+	        .executable_vaddr = code->p_vaddr,
+	        .executable_offset = code->p_offset,
+	};
+	python_file_find_evaluator(file, ret_file);
+	return 0;
 }
 
 int python_layout_probe(int fd, struct known_file *ret_file, uint32_t *ret_minor)

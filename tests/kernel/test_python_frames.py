@@ -37,8 +37,9 @@ def frames_kept():
 class Followed:
     """What a run of the case wrote down, beside the report of it."""
 
-    def __init__(self, interpreter, folder, mode, env=None):
-        result = leftopen.run(interpreter, CASE, str(folder), mode, options=["--samples", "0", "--as-root"], env=env)
+    def __init__(self, interpreter, folder, mode, env=None, options=()):
+        result = leftopen.run(interpreter, CASE, str(folder), mode, options=["--samples", "0", "--as-root", *options],
+                              env=env)
         assert result.status == 0, result.stderr
         self.interpreter = interpreter
         self.folder = str(folder)
@@ -132,6 +133,16 @@ def assert_every_frame_equals_traceback(followed):
 
 def test_every_frame_equals_traceback(followed):
     assert_every_frame_equals_traceback(followed)
+
+
+def test_frames_in_the_place_of_evaluations(tmp_path):
+    """With all native frames, of which none is an evaluation any more, and main() is the last but for libc's."""
+    followed = Followed(leftopen.PYTHON, tmp_path, "all", options=["--stacks=full"])
+    assert_every_frame_equals_traceback(followed)
+    for point in followed.points:
+        frames = followed.stack(point)[0]["frames"]
+        assert frames[0]["language"] == frames[-1]["language"] == "native"
+        assert "_PyEval_EvalFrameDefault" not in {frame["function"] for frame in frames}
 
 
 def test_call_points_are_many_and_of_every_process(followed):

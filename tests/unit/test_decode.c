@@ -326,7 +326,7 @@ Test(decode, others_out_of_range)
 	REFUSED(EVENT_MARK, mark.mark, SHUTDOWN_COUNT);
 	REFUSED(EVENT_MARK, mark.mark, UINT32_MAX);
 	REFUSED(EVENT_STACK, stack.count, 5);
-	REFUSED(EVENT_STACK, stack.count, STACK_FRAMES_MAX + 1);
+	REFUSED(EVENT_STACK, stack.count, STACK_FRAMES_SENT_MAX + 1);
 	REFUSED(EVENT_STACK, stack.count, UINT32_MAX);
 	REFUSED(EVENT_STACK, stack.end, STACK_END_COUNT);
 	REFUSED(EVENT_STACK, stack.frames[2].kind, FRAME_KIND_COUNT);

@@ -1,0 +1,214 @@
+/*
+ * Native stacks by unwind tables: from each frame to its caller as .eh_frame says. All that is read of the
+ * process is its own to fill, so each read is checked and each loop bounded.
+ */
+#ifndef LEFTOPEN_BPF_UNWIND_TABLES_H
+#define LEFTOPEN_BPF_UNWIND_TABLES_H
+
+#include "unwind.bpf.h"
+#include "unwind_step.h"
+
+/* Copies words of the stack; single ones by way of a larger copy, as the next ones are near. */
+static __always_inline int unwind_read(void *memory, __u64 address, __u64 *to, __u32 words)
+{
+	struct native_unwind *unwind = memory;
+	u64 distance = address - unwind->block_address;
+
+	if (words != 1)
+		return bpf_probe_read_user(to, words * sizeof(u64), (void *)address);
+	if (distance >= sizeof(unwind->block) || distance % sizeof(u64)) {
+		unwind->block_address = address;
+		distance = 0;
+		/* Where the stack ends less is there. */
+		if (bpf_probe_read_user(unwind->block, sizeof(unwind->block), (void *)address)) {
+			unwind->block_address = 0;
+			return bpf_probe_read_user(to, sizeof(u64), (void *)address);
+		}
+	}
+	distance /= sizeof(u64);
+	asm volatile("" : "+r"(distance));
+	*to = unwind->block[distance & (UNWIND_BLOCK_WORDS - 1)];
+	return 0;
+}
+
+/* Looks a range of code up among the mappings, into the place of the one that was found first.
+ * @return enum stack_end: STACK_END_COMPLETE where it was found */
+__weak __noinline int unwind_find_range(u64 address)
+{
+	struct capture_scratch *scratch = capture_scratch_get();
+	struct file_use use = {.cause = FILE_CALLED, .executable = 1};
+	struct unwind_file *table;
+	struct unwind_range *range;
+	struct mapped_at at = {};
+	long error;
+	u32 place;
+
+	if (!scratch)
+		return STACK_END_FAULT;
+	error = vma_find(scratch, address, &at);
+	if (error)
+		return error == -VMA_EBUSY ? STACK_END_BUSY : STACK_END_NO_CODE;
+	if (!(at.flags & VM_EXEC))
+		return STACK_END_NO_CODE;
+	place = scratch->unwind.ranges_made++;
+	asm volatile("" : "+r"(place));
+	place &= UNWIND_RANGES - 1;
+	range = &scratch->unwind.ranges[place];
+	range->start = at.start;
+	range->end = at.end;
+	range->delta = 0;
+	range->file.inode = 0;
+	range->file.device = 0;
+	range->file.generation = 0;
+	range->table.count = 0;
+	if (at.file) {
+		range->delta = at.start - (at.page_offset << UNWIND_PAGE_SHIFT);
+		compat_file_key(at.file, &range->file);
+		use.start_ns = scratch->process_start_ns;
+		use.address = at.start;
+		use.length_bytes = at.end - at.start;
+		use.file_offset = at.page_offset << UNWIND_PAGE_SHIFT;
+		(void)file_send_once(at.file, &range->file, &use);
+		table = bpf_map_lookup_elem(&unwind_files, &range->file);
+		if (table)
+			range->table = *table;
+	}
+	scratch->unwind.range = place;
+	return STACK_END_COMPLETE;
+}
+
+/* @return the row that holds at an offset, as it lies in memory; one of UNWIND_GAP where there is none */
+__weak __noinline u64 unwind_find_row(u32 shard, u32 first, u32 count, u32 offset)
+{
+	void *rows = bpf_map_lookup_elem(&unwind_shards, &shard);
+	u32 end = first + count;
+	struct unwind_row *row;
+
+	if (!rows || !count)
+		return 0;
+	for (u32 i = 0; i <= UNWIND_SHARD_ROWS_LOG2 && first + 1 < end; i++) {
+		u32 middle = first + (end - first) / 2;
+
+		row = bpf_map_lookup_elem(rows, &middle);
+		if (!row)
+			return 0;
+		if (row->file_offset <= offset)
+			first = middle;
+		else
+			end = middle;
+	}
+	row = bpf_map_lookup_elem(rows, &first);
+	return row && row->file_offset <= offset ? *(u64 *)row : 0;
+}
+
+static __always_inline bool unwind_is_in(const struct unwind_range *range, u64 address)
+{
+	return address >= range->start && address < range->end;
+}
+
+/* @return enum stack_end: STACK_END_COMPLETE where it is known */
+static __always_inline u32 unwind_take_range(struct capture_scratch *scratch, u64 address)
+{
+	struct native_unwind *unwind = &scratch->unwind;
+
+	for (u32 i = 0; i < UNWIND_RANGES; i++) {
+		if (unwind_is_in(&unwind->ranges[i], address)) {
+			*(volatile u32 *)&unwind->range = i;
+			return STACK_END_COMPLETE;
+		}
+	}
+	return unwind_find_range(address);
+}
+
+static __always_inline int unwind_push(struct capture_scratch *scratch, const struct unwind_range *range,
+                                       u64 address)
+{
+	struct stack_frame *frame = stack_next(scratch);
+
+	if (!frame)
+		return -1;
+	frame->kind = FRAME_NATIVE;
+	frame->flags = scratch->unwind.is_guess ? FRAME_GUESSED : 0;
+	frame->code = 0;
+	frame->file = range->file;
+	frame->position = address - range->delta;
+	scratch->stack.id =
+	        hash_mix(hash_mix(scratch->stack.id, frame->position),
+	                 frame->file.inode ^ (u64)frame->file.device << 32 ^ frame->file.generation);
+	return 0;
+}
+
+static __always_inline u32 unwind_end_of(int outcome, bool has_table)
+{
+	switch (outcome) {
+	case UNWIND_ENDED:
+		return STACK_END_COMPLETE;
+	case UNWIND_NO_ROW:
+		return has_table ? STACK_END_NO_ROW : STACK_END_NO_TABLE;
+	case UNWIND_UNREADABLE:
+		return STACK_END_FAULT;
+	default:
+		return STACK_END_NOT_KNOWN;
+	}
+}
+
+struct table_walk {
+	struct capture_scratch *scratch;
+};
+
+static long unwind_frame(u32 index, struct table_walk *walk)
+{
+	struct capture_scratch *scratch = walk->scratch;
+	struct native_unwind *unwind = &scratch->unwind;
+	u64 ip = unwind->registers.ip, at = ip - unwind->registers.is_return, row;
+	struct unwind_range *range;
+	u32 place, end;
+	int outcome;
+
+	end = unwind_take_range(scratch, at);
+	if (end) {
+		scratch->stack.end = end;
+		return 1;
+	}
+	place = *(volatile u32 *)&unwind->range;
+	asm volatile("" : "+r"(place));
+	range = &unwind->ranges[place & (UNWIND_RANGES - 1)];
+	if (unwind_push(scratch, range, ip))
+		return 1;
+	row = unwind_find_row(range->table.shard, range->table.first, range->table.count, at - range->delta);
+	*(volatile u64 *)&unwind->row = row;
+	outcome = unwind_step(unwind_read, unwind, &unwind->registers, &unwind->row);
+	if (outcome == UNWIND_NO_ROW) {
+		outcome = unwind_step_frame_pointer(unwind_read, unwind, &unwind->registers);
+		unwind->is_guess |= !outcome;
+	}
+	if (!outcome)
+		return 0;
+	scratch->stack.end = unwind_end_of(outcome, range->table.count);
+	if (!scratch->stack.end && unwind->is_guess)
+		scratch->stack.end = STACK_END_FRAME_POINTERS;
+	return 1;
+}
+
+/* Unwinds the current thread from the registers that its call saved; frames and why they end are in the
+ * scratch. */
+static __always_inline void unwind_by_tables(struct capture_scratch *scratch, const struct pt_regs *registers)
+{
+	struct table_walk walk = {.scratch = scratch};
+	struct native_unwind *unwind = &scratch->unwind;
+
+	unwind->registers.ip = registers->ip;
+	unwind->registers.sp = registers->sp;
+	unwind->registers.bp = registers->bp;
+	unwind->registers.bx = registers->bx;
+	unwind->registers.is_return = 0;
+	unwind->registers.has_bx = 1;
+	unwind->is_guess = 0;
+	unwind->ranges_made = 0;
+	unwind->block_address = 0;
+	for (u32 i = 0; i < UNWIND_RANGES; i++)
+		unwind->ranges[i].end = 0;
+	bpf_loop(STACK_FRAMES_MAX + 1, unwind_frame, &walk, 0);
+}
+
+#endif

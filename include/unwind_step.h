@@ -1,0 +1,148 @@
+/*
+ * One step of unwinding: from a frame's registers and the row that holds at its address to the caller's
+ * registers. The same source runs in the kernel (bpf/unwind_tables.bpf.h) and in tests.
+ * System V ABI, AMD64 supplement, 3.6: of the registers that a caller needs back only rbp and rbx occur in
+ * rows.
+ */
+#ifndef LEFTOPEN_UNWIND_STEP_H
+#define LEFTOPEN_UNWIND_STEP_H
+
+#include "unwind_abi.h"
+
+/* Copies words of the process's memory. @return 0, or another number */
+typedef int (*unwind_read_fn)(void *memory, __u64 address, __u64 *to, __u32 words);
+
+/* What a step comes to. */
+enum unwind_outcome {
+	UNWIND_STEPPED = 0,
+	UNWIND_ENDED,       /* nothing called this frame */
+	UNWIND_NO_ROW,      /* no table tells */
+	UNWIND_NOT_KNOWN,   /* .eh_frame says what rows cannot */
+	UNWIND_UNREADABLE,  /* the stack cannot be read */
+	UNWIND_NO_PROGRESS, /* the caller's frame would not be above: the stack was overwritten, or the table
+	                       is wrong */
+	UNWIND_OUTCOME_COUNT
+};
+
+#define UNWIND_WORD 8
+
+/* arch/x86/include/asm/sigframe.h, struct rt_sigframe, from where rsp is at its restorer: members of
+ * uc.uc_mcontext, from rbp to rip. */
+#define UNWIND_SIGNAL_AT    120
+#define UNWIND_SIGNAL_WORDS 7
+enum { UNWIND_SIGNAL_BP = 0, UNWIND_SIGNAL_BX = 1, UNWIND_SIGNAL_SP = 5, UNWIND_SIGNAL_IP = 6 };
+
+#define UNWIND_INLINE static inline __attribute__((always_inline))
+
+UNWIND_INLINE int unwind_step_signal(unwind_read_fn read, void *memory, struct unwind_registers *registers)
+{
+	__u64 saved[UNWIND_SIGNAL_WORDS];
+
+	if (read(memory, registers->sp + UNWIND_SIGNAL_AT, saved, UNWIND_SIGNAL_WORDS))
+		return UNWIND_UNREADABLE;
+	registers->bp = saved[UNWIND_SIGNAL_BP];
+	registers->bx = saved[UNWIND_SIGNAL_BX];
+	registers->sp = saved[UNWIND_SIGNAL_SP];
+	registers->ip = saved[UNWIND_SIGNAL_IP];
+	registers->is_return = 0;
+	registers->has_bx = 1;
+	return UNWIND_STEPPED;
+}
+
+/* Steps by what rows do not have, where the code keeps frame pointers (JIT compilers). */
+UNWIND_INLINE int unwind_step_frame_pointer(unwind_read_fn read, void *memory,
+                                            struct unwind_registers *registers)
+{
+	__u64 frame[2];
+
+	if (registers->bp < registers->sp || registers->bp % UNWIND_WORD ||
+	    read(memory, registers->bp, frame, 2) || !frame[1])
+		return UNWIND_NO_ROW;
+	registers->sp = registers->bp + sizeof(frame);
+	registers->bp = frame[0];
+	registers->ip = frame[1];
+	registers->is_return = 1;
+	registers->has_bx = 0;
+	return UNWIND_STEPPED;
+}
+
+/* @param ret_cfa the caller's stack pointer */
+UNWIND_INLINE int unwind_find_cfa(unwind_read_fn read, void *memory, const struct unwind_registers *registers,
+                                  const struct unwind_row *row, __u64 *ret_cfa)
+{
+	__s64 distance = (__s64)row->cfa * UNWIND_WORD;
+
+	switch (row->rule & UNWIND_RULE_MASK) {
+	case UNWIND_RSP:
+		*ret_cfa = registers->sp + distance;
+		return UNWIND_STEPPED;
+	case UNWIND_RBP:
+		*ret_cfa = registers->bp + distance;
+		return UNWIND_STEPPED;
+	case UNWIND_RBX:
+		*ret_cfa = registers->bx + distance;
+		return registers->has_bx ? UNWIND_STEPPED : UNWIND_NOT_KNOWN;
+	case UNWIND_PLT:
+		*ret_cfa = registers->sp + UNWIND_WORD +
+		           (registers->ip % 16 >= (__u16)row->cfa ? UNWIND_WORD : 0);
+		return UNWIND_STEPPED;
+	case UNWIND_RSP_FAR:
+		*ret_cfa = registers->sp + ((__u64)(__u8)row->rbp << 16 | (__u16)row->cfa) * UNWIND_WORD;
+		return UNWIND_STEPPED;
+	case UNWIND_DEREF_RSP:
+		return read(memory, registers->sp + distance, ret_cfa, 1) ? UNWIND_UNREADABLE
+		                                                          : UNWIND_STEPPED;
+	case UNWIND_DEREF_RBP:
+		return read(memory, registers->bp + distance, ret_cfa, 1) ? UNWIND_UNREADABLE
+		                                                          : UNWIND_STEPPED;
+	case UNWIND_END:
+		return UNWIND_ENDED;
+	case UNWIND_GAP:
+		return UNWIND_NO_ROW;
+	default:
+		return UNWIND_NOT_KNOWN;
+	}
+}
+
+/* Restores the caller's rbp. @return whether it can be read, or is not needed */
+UNWIND_INLINE int unwind_restore_bp(unwind_read_fn read, void *memory, struct unwind_registers *registers,
+                                    const struct unwind_row *row, __u64 cfa)
+{
+	int by_rbp = row->rule & UNWIND_RBP_BY_RBP, rbp = row->rbp;
+	__u64 from = by_rbp ? registers->bp : cfa;
+
+	if ((row->rule & UNWIND_RULE_MASK) == UNWIND_RSP_FAR) {
+		if (!by_rbp)
+			return 1;
+		from = cfa;
+		rbp = -2;
+	} else if (!by_rbp && (rbp == UNWIND_RBP_SAME || rbp >= UNWIND_RBP_UNDEFINED)) {
+		return 1;
+	}
+	return !read(memory, from + (__s64)rbp * UNWIND_WORD, &registers->bp, 1);
+}
+
+/* Steps to the caller. @return enum unwind_outcome; only UNWIND_STEPPED leaves registers to go on with */
+UNWIND_INLINE int unwind_step(unwind_read_fn read, void *memory, struct unwind_registers *registers,
+                              const struct unwind_row *row)
+{
+	__u64 cfa = 0;
+	int outcome;
+
+	if ((row->rule & UNWIND_RULE_MASK) == UNWIND_SIGNAL)
+		return unwind_step_signal(read, memory, registers);
+	outcome = unwind_find_cfa(read, memory, registers, row, &cfa);
+	if (outcome)
+		return outcome;
+	if (cfa <= registers->sp)
+		return UNWIND_NO_PROGRESS;
+	if (read(memory, cfa - UNWIND_WORD, &registers->ip, 1) ||
+	    !unwind_restore_bp(read, memory, registers, row, cfa))
+		return UNWIND_UNREADABLE;
+	registers->sp = cfa;
+	registers->is_return = 1;
+	registers->has_bx = 0;
+	return registers->ip ? UNWIND_STEPPED : UNWIND_ENDED;
+}
+
+#endif
