@@ -15,10 +15,10 @@
 
 struct elf_image;
 
-/* Chosen by: four times the functions of the largest browser's engine, 128 MiB of memory. */
+/* Chosen by: 26 times those of Debian 12's librustc_driver, the most that was found in /usr; 128 MiB. */
 #define EH_FRAME_FUNCTIONS_MAX ((size_t)4 << 20)
-/* Chosen by: one for each of the objects of the largest program that a linker did not merge, 64 MiB. */
-#define EH_FRAME_CIES_MAX ((size_t)1 << 18)
+/* Chosen by: linkers merge equal ones, and 199 are the most that were found; 15 MiB. */
+#define EH_FRAME_CIES_MAX ((size_t)64 << 10)
 
 /* Of an FDE. */
 struct eh_function {
@@ -41,8 +41,8 @@ struct eh_frame {
 
 /**
  * Reads all entries of .eh_frame. Time n log n in their number, memory as the maxima above say.
- * @return 0; -ENOENT: there is no .eh_frame; -EINVAL: it is not in the file, or its chain of entries is
- *broken; -E2BIG: more of them than the maxima; -ENOMEM
+ * @return 0; -ENOENT: there is no .eh_frame; -EINVAL: it is not in the file, or an entry's length is not;
+ *	-E2BIG: more of them than the maxima; -ENOMEM
  */
 int eh_frame_new(const struct elf_image *image, struct eh_frame **ret_frame);
 

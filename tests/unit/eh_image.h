@@ -33,7 +33,8 @@ struct eh_image {
 static inline void eh_put(struct eh_image *image, const void *bytes, size_t count)
 {
 	cr_assert_leq(image->count + count, EH_IMAGE_ROOM);
-	memcpy(image->bytes + image->count, bytes, count);
+	if (count)
+		memcpy(image->bytes + image->count, bytes, count);
 	image->count += count;
 }
 
@@ -169,6 +170,7 @@ static inline void eh_put_section(struct eh_image *image)
 	};
 
 	eh_put(image, names, sizeof(names));
+	image->count += -image->count % sizeof(uint64_t);
 	eh_elf(image)->e_shoff = image->count;
 	eh_elf(image)->e_shnum = 2;
 	eh_put(image, sections, sizeof(sections));

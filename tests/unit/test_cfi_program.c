@@ -377,6 +377,19 @@ Test(cfi_program, numbers_without_end)
 	assert_invalid_at(0, START);
 }
 
+/* -1 in one byte, and in up to ten. */
+Test(cfi_program, negative_numbers_of_every_length)
+{
+	for (size_t length = 1; length <= LEB_BYTES; length++) {
+		uint8_t bytes[1 + LEB_BYTES] = {DW_CFA_def_cfa_offset_sf};
+
+		memset(bytes + 1, 0xff, length - 1);
+		bytes[length] = length == LEB_BYTES ? 1 : 0x7f;
+		cr_assert_eq(run_bytes(bytes, 1 + length), 0);
+		assert_cfa(only_state(), CFI_RSP, 8);
+	}
+}
+
 Test(cfi_program, block_longer_than_the_program)
 {
 	RUN(DW_CFA_def_cfa_expression, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, DW_OP_lit0);
