@@ -202,7 +202,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c
 
 # All objects of one command would share one file of dependencies: its sources and headers are told here.
 $(BUILD)/fuzz/unwind_table: $(patsubst %,src/unwind/%.c,elf_image cfi_program eh_frame unwind_row unwind_table) \
-	$(wildcard src/unwind/*.h tests/fuzz/*.h include/unwind_abi.h)
+	src/base/array.c $(wildcard src/base/array.h src/unwind/*.h tests/fuzz/*.h include/unwind_abi.h)
 
 .PHONY: fuzz
 fuzz:

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "model/points.h"
 #include "model/ranges.h"
 
@@ -52,7 +53,7 @@ struct entries {
 
 static int add(struct entries *entries, const struct left_open *from)
 {
-	int error = model_grow((void **)&entries->items, &entries->capacity, entries->count + 1,
+	int error = array_grow((void **)&entries->items, &entries->capacity, entries->count + 1,
 	                       sizeof(entries->items[0]));
 	struct left_open *entry;
 

@@ -179,7 +179,4 @@ struct model {
 /** Puts entries of tests in the order in which they first ran; one remains of each. @return how many */
 size_t group_tests_merge(struct group_test *tests, size_t count);
 
-/** Grows an array. @return 0, or -ENOMEM: it is as it was */
-int model_grow(void **array, size_t *capacity, size_t needed, size_t item_bytes);
-
 #endif

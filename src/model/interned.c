@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "consume/decode.h"
 
 const struct model_stack *interned_find_stack(const struct model *model, uint64_t id)
@@ -85,7 +86,7 @@ int interned_add_test(struct model *model, const char *name, size_t length, stru
 		*ret_id = (struct test_id){0};
 		return 0;
 	}
-	error = model_grow((void **)&model->tests, &model->test_capacity, model->test_count + 1,
+	error = array_grow((void **)&model->tests, &model->test_capacity, model->test_count + 1,
 	                   sizeof(model->tests[0]));
 	if (error)
 		return error;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "model/interned.h"
 #include "model/kinds.h"
 #include "model/points.h"
@@ -16,7 +17,7 @@
 static int add(struct process *process, struct left_open **ret_entry)
 {
 	struct left_open *entry;
-	int error = model_grow((void **)&process->left_open, &process->left_open_capacity,
+	int error = array_grow((void **)&process->left_open, &process->left_open_capacity,
 	                       process->left_open_count + 1, sizeof(process->left_open[0]));
 
 	if (error)
@@ -196,7 +197,7 @@ static int count_test(struct model_group *group, const struct process *process, 
 	if (!maker->test.v)
 		return 0;
 	if (!test || test->test.v != maker->test.v) {
-		error = model_grow((void **)&group->tests, &group->test_capacity, group->test_count + 1,
+		error = array_grow((void **)&group->tests, &group->test_capacity, group->test_count + 1,
 		                   sizeof(group->tests[0]));
 		if (error)
 			return error;
@@ -210,7 +211,7 @@ static int count_test(struct model_group *group, const struct process *process, 
 
 static int add_sample(const struct model *model, struct model_group *group, const struct left_open *entry)
 {
-	int error = model_grow((void **)&group->samples, &group->sample_capacity, group->sample_count + 1,
+	int error = array_grow((void **)&group->samples, &group->sample_capacity, group->sample_count + 1,
 	                       sizeof(group->samples[0]));
 	const char *target = NULL;
 	struct group_sample *sample;
@@ -336,7 +337,7 @@ static int begin_group(const struct fold *fold, struct group_list *list, const s
                        struct model_group **ret_group)
 {
 	int error =
-	        model_grow((void **)&list->items, &list->capacity, list->count + 1, sizeof(list->items[0]));
+	        array_grow((void **)&list->items, &list->capacity, list->count + 1, sizeof(list->items[0]));
 
 	if (error)
 		return error;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/array.h"
 #include "model/site_internal.h"
 
 /* What handles must share to be of one finding, beside the library's entry and the type. */
@@ -89,7 +90,7 @@ static int add_to_class(struct merge_class **classes, struct arena *arena, char 
 		class->key = key;
 		HASH_ADD_KEYPTR(hh, *classes, class->key, strlen(class->key), class);
 	}
-	error = model_grow((void **)&class->sites, &class->site_capacity, class->site_count + 1,
+	error = array_grow((void **)&class->sites, &class->site_capacity, class->site_count + 1,
 	                   sizeof(class->sites[0]));
 	if (!error)
 		class->sites[class->site_count++] = site;
@@ -98,7 +99,7 @@ static int add_to_class(struct merge_class **classes, struct arena *arena, char 
 
 static int add_line(struct site_work *site, const struct snapshot_location *location)
 {
-	int error = model_grow((void **)&site->lines, &site->line_capacity, site->line_count + 1,
+	int error = array_grow((void **)&site->lines, &site->line_capacity, site->line_count + 1,
 	                       sizeof(site->lines[0]));
 
 	if (!error)

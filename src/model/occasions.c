@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/array.h"
 #include "model/kinds.h"
 #include "model/site_internal.h"
 
@@ -15,7 +16,7 @@
 
 int site_add_group(struct site_work *site, size_t index)
 {
-	int error = model_grow((void **)&site->groups, &site->group_capacity, site->group_count + 1,
+	int error = array_grow((void **)&site->groups, &site->group_capacity, site->group_count + 1,
 	                       sizeof(site->groups[0]));
 
 	if (!error)

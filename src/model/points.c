@@ -7,28 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 #define POINTS_CAPACITY_MIN 64
-/* From so many on an array grows by half, half-way to the next power of two or up to it: what it does not use
- * yet would be as much memory as what it does. */
-#define GROWS_BY_HALF_FROM 4096
-
-int model_grow(void **array, size_t *capacity, size_t needed, size_t item_bytes)
-{
-	size_t grown = *capacity ? *capacity : 16;
-	char *items;
-
-	if (needed <= *capacity)
-		return 0;
-	while (grown < needed)
-		grown += grown < GROWS_BY_HALF_FROM ? grown : grown & (grown - 1) ? grown / 3 : grown / 2;
-	items = reallocarray(*array, grown, item_bytes);
-	if (!items)
-		return -ENOMEM;
-	memset(items + *capacity * item_bytes, 0, (grown - *capacity) * item_bytes);
-	*array = items;
-	*capacity = grown;
-	return 0;
-}
 
 struct handle *points_handle_new(const struct maker *maker, uint64_t file, uint16_t mode)
 {
@@ -111,7 +92,7 @@ static int reserve(struct fd_table *table, int fd)
 {
 	if (fd < 0 || (unsigned int)fd >= POINTS_CAPACITY_MAX)
 		return -ENOSPC;
-	return model_grow((void **)&table->slots, &table->capacity,
+	return array_grow((void **)&table->slots, &table->capacity,
 	                  (size_t)fd < POINTS_CAPACITY_MIN ? POINTS_CAPACITY_MIN : (size_t)fd + 1,
 	                  sizeof(table->slots[0]));
 }

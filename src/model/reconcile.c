@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "model/kinds.h"
 #include "model/tables.h"
 
@@ -85,7 +86,7 @@ static int check_number(struct numbers_check *check, const struct table_entry *e
 		return 0;
 	if (!table->awaits_baseline &&
 	    (!before || (entry->file && check->time_ns < seen_ns + ADDED_AFTER_NS))) {
-		error = model_grow((void **)&check->suspects, &check->capacity, check->count + 1,
+		error = array_grow((void **)&check->suspects, &check->capacity, check->count + 1,
 		                   sizeof(check->suspects[0]));
 		if (!error)
 			check->suspects[check->count++] = (struct point_suspect){
@@ -201,7 +202,7 @@ static int differ(struct ranges_check *check, struct range_suspect found)
 	}
 	if (space->awaits_baseline || (agreed && check->time_ns >= found.seen_ns + ADDED_AFTER_NS))
 		return map_found(check, &found);
-	error = model_grow((void **)&check->suspects, &check->capacity, check->count + 1,
+	error = array_grow((void **)&check->suspects, &check->capacity, check->count + 1,
 	                   sizeof(check->suspects[0]));
 	if (!error)
 		check->suspects[check->count++] = found;
@@ -282,7 +283,7 @@ static int collect_ranges(struct address_space *space, const struct event_space_
 	}
 	if (!space->entries_begun || !event->count)
 		return 0;
-	error = model_grow((void **)&space->entries, &space->entry_capacity,
+	error = array_grow((void **)&space->entries, &space->entry_capacity,
 	                   space->entry_count + event->count, sizeof(space->entries[0]));
 	if (error) {
 		space->entries_begun = false;

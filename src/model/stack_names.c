@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 static const char *const stack_ends[STACK_END_COUNT] = {
         [STACK_END_COMPLETE] = "",
         [STACK_END_FRAME_POINTERS] = "native frames by frame pointers: callers may be missing",
@@ -58,7 +60,7 @@ int stack_names_fill(const struct namer *namer, struct arena *arena, const struc
 		else
 			error = namer->native(namer->context, arena, &from->frames[i], &named, &named_count);
 		if (!error)
-			error = model_grow((void **)&frames, &capacity, count + named_count,
+			error = array_grow((void **)&frames, &capacity, count + named_count,
 			                   sizeof(frames[0]));
 		if (!error) {
 			memcpy(frames + count, named, named_count * sizeof(frames[0]));

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "model/kinds.h"
 #include "model/points.h"
 #include "model/reconcile.h"
@@ -35,7 +36,7 @@ int tables_hold(struct model *model, struct process *process, struct fd_table *t
 		process->table = table;
 		return 0;
 	}
-	error = model_grow((void **)&process->thread_tables, &process->thread_table_capacity,
+	error = array_grow((void **)&process->thread_tables, &process->thread_table_capacity,
 	                   process->thread_table_count + 1, sizeof(process->thread_tables[0]));
 	if (error) {
 		points_table_release(model, table);
@@ -288,7 +289,7 @@ static int collect_numbers(struct model *model, struct fd_table *table,
 	}
 	if (!table->numbers_begun)
 		return 0;
-	error = model_grow((void **)&table->numbers, &table->number_capacity,
+	error = array_grow((void **)&table->numbers, &table->number_capacity,
 	                   table->number_count + event->count, sizeof(table->numbers[0]));
 	if (error) {
 		table->numbers_begun = false;

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "symbols/intervals.h"
 
 /* Entries and ranges looked at in one file: a GiB of memory at worst. Chosen by: a report asks for some
@@ -102,15 +103,8 @@ static int dwarf_index_add_unit(struct dwarf_index *index, const Dwarf_Die *die)
 {
 	uint32_t number = (uint32_t)index->count;
 
-	if (index->count == index->capacity) {
-		size_t capacity = index->capacity ? index->capacity * 2 : 16;
-		struct dwarf_unit *units = reallocarray(index->units, capacity, sizeof(*units));
-
-		if (!units)
-			return -ENOMEM;
-		index->units = units;
-		index->capacity = capacity;
-	}
+	if (array_grow((void **)&index->units, &index->capacity, index->count + 1, sizeof(*index->units)))
+		return -ENOMEM;
 	index->units[index->count++] = (struct dwarf_unit){.die = *die};
 	return dwarf_index_add_ranges(index, &index->units[number].die, &index->ranges, number);
 }
@@ -170,15 +164,8 @@ void dwarf_index_free(struct dwarf_index *index)
 static int dwarf_unit_add_scope(struct dwarf_unit *unit, Dwarf_Off offset, uint32_t parent,
                                 uint32_t *ret_scope)
 {
-	if (unit->count == unit->capacity) {
-		size_t capacity = unit->capacity ? unit->capacity * 2 : 64;
-		struct dwarf_scope *scopes = reallocarray(unit->scopes, capacity, sizeof(*scopes));
-
-		if (!scopes)
-			return -ENOMEM;
-		unit->scopes = scopes;
-		unit->capacity = capacity;
-	}
+	if (array_grow((void **)&unit->scopes, &unit->capacity, unit->count + 1, sizeof(*unit->scopes)))
+		return -ENOMEM;
 	*ret_scope = (uint32_t)unit->count;
 	unit->scopes[unit->count++] = (struct dwarf_scope){.offset = offset, .parent = parent};
 	return 0;

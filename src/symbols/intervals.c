@@ -7,19 +7,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/array.h"
+
 int intervals_add(struct intervals *intervals, uint64_t start, uint64_t end, uint32_t rank, uint32_t value)
 {
 	if (end <= start || intervals->count == INTERVALS_MAX)
 		return 0;
-	if (intervals->count == intervals->capacity) {
-		size_t capacity = intervals->capacity ? intervals->capacity * 2 : 64;
-		struct interval *items = reallocarray(intervals->items, capacity, sizeof(*items));
-
-		if (!items)
-			return -ENOMEM;
-		intervals->items = items;
-		intervals->capacity = capacity;
-	}
+	if (array_grow((void **)&intervals->items, &intervals->capacity, intervals->count + 1,
+	               sizeof(*intervals->items)))
+		return -ENOMEM;
 	intervals->items[intervals->count++] = (struct interval){
 	        .start = start,
 	        .end = end,

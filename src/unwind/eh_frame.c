@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "unwind/elf_image.h"
 
 struct eh_cie {
@@ -30,19 +31,6 @@ struct eh_parser {
 	size_t cie_capacity;
 	size_t last_cie;
 };
-
-/* Makes room for one more. @return the items, at another place maybe; NULL: out of memory, and they stay */
-static void *items_grow(void *items, size_t count, size_t item_bytes, size_t *capacity)
-{
-	size_t wanted = *capacity ? *capacity * 2 : 64;
-
-	if (count < *capacity)
-		return items;
-	items = reallocarray(items, wanted, item_bytes);
-	if (items)
-		*capacity = wanted;
-	return items;
-}
 
 /*
  * The augmentation: letters that say what more there is in the CIE and its FDEs. One that is not known may
@@ -105,18 +93,16 @@ static int parser_add_cie(struct eh_parser *parser, const uint8_t *at, struct by
 {
 	struct eh_frame *frame = parser->frame;
 	struct eh_cie cie = {.at = at, .factors.address_encoding = DW_EH_PE_absptr};
-	struct eh_cie *cies = NULL;
 
 	if (frame->cie_count == EH_FRAME_CIES_MAX)
 		return -E2BIG;
-	cies = items_grow(frame->cies, frame->cie_count, sizeof(*cies), &parser->cie_capacity);
-	if (!cies)
+	if (array_grow((void **)&frame->cies, &parser->cie_capacity, frame->cie_count + 1,
+	               sizeof(*frame->cies)))
 		return -ENOMEM;
-	frame->cies = cies;
 	cie.readable = cie_read_head(&cie, entry);
 	if (cie.readable)
 		cie.program_valid = cfi_program_begin(&cie.factors, *entry, &cie.initial);
-	cies[frame->cie_count++] = cie;
+	frame->cies[frame->cie_count++] = cie;
 	return 0;
 }
 
@@ -163,7 +149,6 @@ static int parser_add_function(struct eh_parser *parser, const uint8_t *cie_at, 
 {
 	struct eh_frame *frame = parser->frame;
 	const struct eh_cie *cie = parser_find_cie(parser, cie_at);
-	struct eh_function *functions = NULL;
 	struct eh_function function = {0};
 
 	if (!cie || !cie->readable || !function_read(cie, entry, &function)) {
@@ -175,15 +160,13 @@ static int parser_add_function(struct eh_parser *parser, const uint8_t *cie_at, 
 		return 0;
 	if (frame->function_count == EH_FRAME_FUNCTIONS_MAX)
 		return -E2BIG;
-	functions = items_grow(frame->functions, frame->function_count, sizeof(*functions),
-	                       &parser->function_capacity);
-	if (!functions)
+	if (array_grow((void **)&frame->functions, &parser->function_capacity, frame->function_count + 1,
+	               sizeof(*frame->functions)))
 		return -ENOMEM;
-	frame->functions = functions;
 	function.cie = (uint32_t)(cie - frame->cies);
 	function.program = (uint32_t)(entry->at - frame->section.at);
 	function.program_bytes = (uint32_t)byte_reader_left(entry);
-	functions[frame->function_count++] = function;
+	frame->functions[frame->function_count++] = function;
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "unwind/eh_frame.h"
 #include "unwind/elf_image.h"
 #include "unwind/unwind_row.h"
@@ -46,18 +47,10 @@ static int table_add(struct unwind_table *table, uint32_t file_offset, struct un
 {
 	if (table->count && rows_equal(&table->rows[table->count - 1], &row))
 		return 0;
-	if (table->count == table->capacity) {
-		size_t capacity = table->capacity ? table->capacity * 2 : 1024;
-		struct unwind_row *rows = NULL;
-
-		if (table->count == UNWIND_TABLE_ROWS_MAX)
-			return -E2BIG;
-		rows = reallocarray(table->rows, capacity, sizeof(*rows));
-		if (!rows)
-			return -ENOMEM;
-		table->rows = rows;
-		table->capacity = capacity;
-	}
+	if (table->count == UNWIND_TABLE_ROWS_MAX)
+		return -E2BIG;
+	if (array_grow((void **)&table->rows, &table->capacity, table->count + 1, sizeof(*table->rows)))
+		return -ENOMEM;
 	row.file_offset = file_offset;
 	table->rows[table->count++] = row;
 	return 0;

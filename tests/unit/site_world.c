@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/arena.h"
+#include "base/array.h"
 #include "model/points.h"
 
 #define LIBC "/usr/lib/x86_64-linux-gnu/libc.so.6"
@@ -77,7 +78,7 @@ void site_world_end(struct site_world *sites)
 
 static uint64_t add_frame(struct site_world *sites, const struct snapshot_frame *frame)
 {
-	cr_assert_eq(model_grow((void **)&sites->frames, &sites->frame_capacity, sites->frame_count + 1,
+	cr_assert_eq(array_grow((void **)&sites->frames, &sites->frame_capacity, sites->frame_count + 1,
 	                        sizeof(*frame)),
 	             0);
 	sites->frames[sites->frame_count] = *frame;
