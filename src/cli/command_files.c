@@ -11,27 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "cli/launch.h"
 #include "cli/needed_files.h"
 
-/* Chosen by: what is looked at must not delay the command; the rest is learnt as it is mapped. */
-#define COMMAND_FILES_MAX 256
 #define SCRIPT_LINE_BYTES 256
 /* A script's interpreter can be a script (pyenv's shims). */
 #define SCRIPT_DEPTH_MAX 4
-
-struct file_list {
-	char **paths;
-	size_t count;
-	struct identity {
-		dev_t device;
-		ino_t inode;
-	} seen[COMMAND_FILES_MAX];
-};
 
 #define FREED __attribute__((cleanup(free_string)))
 
@@ -40,23 +28,7 @@ static void free_string(char **string)
 	free(*string);
 }
 
-static int add(struct file_list *list, const char *path)
-{
-	struct stat status;
-
-	if (list->count == COMMAND_FILES_MAX || stat(path, &status) || !S_ISREG(status.st_mode))
-		return 0;
-	for (size_t i = 0; i < list->count; i++)
-		if (list->seen[i].device == status.st_dev && list->seen[i].inode == status.st_ino)
-			return 0;
-	list->paths[list->count] = strdup(path);
-	if (!list->paths[list->count])
-		return -ENOMEM;
-	list->seen[list->count++] = (struct identity){status.st_dev, status.st_ino};
-	return 0;
-}
-
-static int add_matches(struct file_list *list, const char *pattern)
+static int add_matches(struct file_set *set, const char *pattern)
 {
 	glob_t found;
 	int error = 0;
@@ -64,7 +36,7 @@ static int add_matches(struct file_list *list, const char *pattern)
 	if (glob(pattern, GLOB_NOSORT, NULL, &found))
 		return 0;
 	for (size_t i = 0; i < found.gl_pathc && !error; i++)
-		error = add(list, found.gl_pathv[i]);
+		error = file_set_add(set, found.gl_pathv[i]);
 	globfree(&found);
 	return error;
 }
@@ -121,36 +93,22 @@ static int find_program(const char *path, const char *path_env, char *ret_path)
 	return 0;
 }
 
-static int add_needed(struct file_list *list, const char *path, const char *library_path)
-{
-	char **paths;
-	size_t count;
-	int error = needed_files_list(path, library_path, &paths, &count);
-
-	if (error)
-		return error;
-	for (size_t i = 0; i < count && !error; i++)
-		error = add(list, paths[i]);
-	needed_files_free(paths, count);
-	return error;
-}
-
-static int add_program(struct file_list *list, const char *path, const struct command_search *search)
+static int add_program(struct file_set *set, const char *path, const struct command_search *search)
 {
 	char current[PATH_MAX], pattern[PATH_MAX], *slash;
 	int error = find_program(path, search->path, current);
 
 	if (!error)
-		error = add_needed(list, current, search->library_path);
+		error = needed_files_add(set, current, search->library_path);
 	/* An interpreter that was not installed by the distribution has its library beside it. */
 	if (!error && realpath(current, pattern) && (slash = strrchr(pattern, '/'))) {
 		(void)snprintf(slash, sizeof(pattern) - (size_t)(slash - pattern), "/../lib/libpython3*.so*");
-		error = add_matches(list, pattern);
+		error = add_matches(set, pattern);
 	}
 	return error;
 }
 
-static int add_libc(struct file_list *list)
+static int add_libc(struct file_set *set)
 {
 	static const char *const folders[] = {"/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib"};
 	char path[64];
@@ -158,12 +116,12 @@ static int add_libc(struct file_list *list)
 
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]) && !error; i++) {
 		(void)snprintf(path, sizeof(path), "%s/libc.so.6", folders[i]);
-		error = add(list, path);
+		error = file_set_add(set, path);
 	}
 	return error;
 }
 
-static int add_runtimes(struct file_list *list, const struct command_search *search)
+static int add_runtimes(struct file_set *set, const struct command_search *search)
 {
 	static const char *const everywhere[] = {
 	        "/usr/bin/python3.[0-9]*",
@@ -177,49 +135,34 @@ static int add_runtimes(struct file_list *list, const struct command_search *sea
 	int error = find_on_path(search->path, "python3", &python);
 
 	for (size_t i = 0; i < sizeof(everywhere) / sizeof(everywhere[0]) && !error; i++)
-		error = add_matches(list, everywhere[i]);
+		error = add_matches(set, everywhere[i]);
 	if (!error && python)
-		error = add(list, python);
+		error = file_set_add(set, python);
 	if (!error && search->home) {
 		(void)snprintf(pattern, sizeof(pattern), "%s/.pyenv/versions/*/lib/libpython3*.so.1.0",
 		               search->home);
-		error = add_matches(list, pattern);
+		error = add_matches(set, pattern);
 		(void)snprintf(pattern, sizeof(pattern), "%s/.pyenv/versions/*/bin/python3.[0-9]*[0-9]",
 		               search->home);
 		if (!error)
-			error = add_matches(list, pattern);
+			error = add_matches(set, pattern);
 	}
 	return error;
 }
 
-int command_files_list(const char *path, const struct command_search *search, char ***ret_paths,
-                       size_t *ret_count, size_t *ret_likely)
+int command_files_list(const char *path, const struct command_search *search, struct file_set *ret_set,
+                       size_t *ret_likely)
 {
-	struct file_list list = {.paths = calloc(COMMAND_FILES_MAX, sizeof(char *))};
 	int error;
 
-	if (!list.paths)
-		return -ENOMEM;
-	error = add_program(&list, path, search);
+	ret_set->count = 0;
+	error = add_program(ret_set, path, search);
 	if (!error)
-		error = add_libc(&list);
-	*ret_likely = list.count;
+		error = add_libc(ret_set);
+	*ret_likely = ret_set->count;
 	if (!error)
-		error = add_runtimes(&list, search);
-	if (error) {
-		command_files_free(list.paths, list.count);
-		return error;
-	}
-	*ret_paths = list.paths;
-	*ret_count = list.count;
-	return 0;
-}
-
-void command_files_free(char **paths, size_t count)
-{
-	if (!paths)
-		return;
-	for (size_t i = 0; i < count; i++)
-		free(paths[i]);
-	free(paths);
+		error = add_runtimes(ret_set, search);
+	if (error)
+		file_set_clear(ret_set);
+	return error;
 }

@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+#include "cli/file_set.h"
+
 /* Where the command's files are looked for; each may be NULL. */
 struct command_search {
 	const char *path;         /* PATH */
@@ -18,14 +20,11 @@ struct command_search {
 /**
  * Lists the files.
  * @param path of the command, as launch_resolve() found it
- * @param ret_paths for command_files_free(); without duplicates
+ * @param ret_set filled in, for file_set_clear()
  * @param ret_likely how many of them, from the first on, the command itself maps
- * @return 0, or -ENOMEM
+ * @return 0; -ENOMEM: the set is empty
  */
-int command_files_list(const char *path, const struct command_search *search, char ***ret_paths,
-                       size_t *ret_count, size_t *ret_likely);
-
-/** NULL-safe. */
-void command_files_free(char **paths, size_t count);
+int command_files_list(const char *path, const struct command_search *search, struct file_set *ret_set,
+                       size_t *ret_likely);
 
 #endif

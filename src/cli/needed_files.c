@@ -45,12 +45,7 @@ struct cache_entry {
 #define CACHE_FLAGS_X86_64 0x0303
 
 struct needed_files {
-	char **paths;
-	size_t count;
-	struct identity {
-		dev_t device;
-		ino_t inode;
-	} seen[NEEDED_FILES_MAX];
+	struct file_set *set;
 	const char *library_path;
 	char *cache; /* NULL: there is none */
 	size_t cache_bytes;
@@ -113,23 +108,6 @@ static const char *find_in_cache(const struct needed_files *files, const char *n
 	return NULL;
 }
 
-/* @return 1: added; 0: it is known, or none; -ENOMEM */
-static int add(struct needed_files *files, const char *path)
-{
-	struct stat status;
-
-	if (files->count == NEEDED_FILES_MAX || stat(path, &status) || !S_ISREG(status.st_mode))
-		return 0;
-	for (size_t i = 0; i < files->count; i++)
-		if (files->seen[i].device == status.st_dev && files->seen[i].inode == status.st_ino)
-			return 0;
-	files->paths[files->count] = strdup(path);
-	if (!files->paths[files->count])
-		return -ENOMEM;
-	files->seen[files->count++] = (struct identity){status.st_dev, status.st_ino};
-	return 1;
-}
-
 /* Writes a folder with $ORIGIN for the file's own. @return whether it fits */
 static bool expand(const char *folder, size_t length, const char *file_path, char *text, size_t bytes)
 {
@@ -149,7 +127,7 @@ static bool expand(const char *folder, size_t length, const char *file_path, cha
 	return (size_t)written < bytes;
 }
 
-/* Looks for a library in folders with colons between. @return as add(), or -ENOENT */
+/* Looks for a library in folders with colons between. @return as file_set_add(), or -ENOENT */
 static int find_in_folders(struct needed_files *files, const char *folders, const char *file_path,
                            const char *name)
 {
@@ -161,14 +139,14 @@ static int find_in_folders(struct needed_files *files, const char *folders, cons
 		if (length && expand(folders, length, file_path, folder, sizeof(folder))) {
 			(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
 			if (!access(path, R_OK))
-				return add(files, path);
+				return file_set_add(files->set, path);
 		}
 		folders += length + (folders[length] == ':');
 	}
 	return -ENOENT;
 }
 
-/* @return as add() */
+/* @return as file_set_add() */
 static int find_library(struct needed_files *files, const struct dynamic *dynamic, const char *name)
 {
 	char path[PATH_MAX];
@@ -176,7 +154,7 @@ static int find_library(struct needed_files *files, const struct dynamic *dynami
 	int found;
 
 	if (strchr(name, '/'))
-		return add(files, name);
+		return file_set_add(files->set, name);
 	found = find_in_folders(files, files->library_path, dynamic->file_path, name);
 	if (found == -ENOENT)
 		found = find_in_folders(files, dynamic->folders, dynamic->file_path, name);
@@ -184,11 +162,11 @@ static int find_library(struct needed_files *files, const struct dynamic *dynami
 		return found;
 	cached = find_in_cache(files, name);
 	if (cached)
-		return add(files, cached);
+		return file_set_add(files->set, cached);
 	for (size_t i = 0; i < sizeof(default_folders) / sizeof(default_folders[0]); i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", default_folders[i], name);
 		if (!access(path, R_OK))
-			return add(files, path);
+			return file_set_add(files->set, path);
 	}
 	return 0;
 }
@@ -209,7 +187,7 @@ static int add_interpreter(struct needed_files *files, Elf *elf)
 			continue;
 		data = elf_getdata_rawchunk(elf, (int64_t)header.p_offset, header.p_filesz, ELF_T_BYTE);
 		if (data && data->d_buf && !((const char *)data->d_buf)[data->d_size - 1])
-			return add(files, data->d_buf);
+			return file_set_add(files->set, data->d_buf);
 	}
 	return 0;
 }
@@ -233,7 +211,7 @@ static int add_libraries(struct needed_files *files, Elf *elf, const char *path)
 	Elf_Scn *section = NULL;
 	GElf_Shdr header;
 	GElf_Dyn entry;
-	int added = 0;
+	int error = 0;
 
 	while ((section = elf_nextscn(elf, section))) {
 		struct dynamic dynamic = {.file_path = path};
@@ -245,15 +223,15 @@ static int add_libraries(struct needed_files *files, Elf *elf, const char *path)
 		if (!entries)
 			return 0;
 		dynamic.folders = find_folders(elf, entries, header.sh_link);
-		for (int i = 0; added >= 0 && gelf_getdyn(entries, i, &entry); i++) {
+		for (int i = 0; !error && gelf_getdyn(entries, i, &entry); i++) {
 			const char *name = entry.d_tag == DT_NEEDED
 			                           ? elf_strptr(elf, header.sh_link, entry.d_un.d_val)
 			                           : NULL;
 
 			if (name)
-				added = find_library(files, &dynamic, name);
+				error = find_library(files, &dynamic, name);
 		}
-		return added < 0 ? added : 0;
+		return error;
 	}
 	return 0;
 }
@@ -270,37 +248,22 @@ static int add_needed_by(struct needed_files *files, const char *path)
 	if (!elf)
 		return 0;
 	error = add_interpreter(files, elf);
-	if (error >= 0)
+	if (!error)
 		error = add_libraries(files, elf, path);
 	(void)elf_end(elf);
-	return error < 0 ? error : 0;
+	return error;
 }
 
-int needed_files_list(const char *path, const char *library_path, char ***ret_paths, size_t *ret_count)
+int needed_files_add(struct file_set *set, const char *path, const char *library_path)
 {
-	struct needed_files files = {.library_path = library_path};
+	struct needed_files files = {.set = set, .library_path = library_path};
+	size_t next = set->count;
 	int error;
 
-	files.paths = calloc(NEEDED_FILES_MAX, sizeof(*files.paths));
-	if (!files.paths)
-		return -ENOMEM;
 	read_cache(&files);
-	error = add(&files, path);
-	for (size_t i = 0; i < files.count && error >= 0; i++)
-		error = add_needed_by(&files, files.paths[i]);
+	error = file_set_add(set, path);
+	for (; next < set->count && !error; next++)
+		error = add_needed_by(&files, set->paths[next]);
 	free(files.cache);
-	if (error < 0) {
-		needed_files_free(files.paths, files.count);
-		return error;
-	}
-	*ret_paths = files.paths;
-	*ret_count = files.count;
-	return 0;
-}
-
-void needed_files_free(char **paths, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		free(paths[i]);
-	free(paths);
+	return error;
 }

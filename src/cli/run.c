@@ -132,14 +132,14 @@ static int learn_files(struct run *run)
 	        .library_path = getenv("LD_LIBRARY_PATH"),
 	        .home = run->identity.home ? run->identity.home : getenv("HOME"),
 	};
-	char **paths;
-	size_t count, likely;
-	int error = command_files_list(run->path, &search, &paths, &count, &likely);
+	struct file_set files;
+	size_t likely;
+	int error = command_files_list(run->path, &search, &files, &likely);
 
 	if (error)
 		return error;
-	error = session_learn_files(run->session, paths, count, likely);
-	command_files_free(paths, count);
+	error = session_learn_files(run->session, files.paths, files.count, likely);
+	file_set_clear(&files);
 	return error;
 }
 

@@ -12,17 +12,17 @@ TestSuite(command_files, .fini = scratch_remove);
 
 static bool lists(const char *command, const char *path_env, const char *wanted)
 {
-	size_t count, likely;
+	struct file_set files;
+	size_t likely;
 	bool found = false;
-	char **paths;
 
-	cr_assert_eq(command_files_list(command, &(const struct command_search){.path = path_env}, &paths,
-	                                &count, &likely),
+	cr_assert_eq(command_files_list(command, &(const struct command_search){.path = path_env}, &files,
+	                                &likely),
 	             0);
-	cr_assert_leq(likely, count);
+	cr_assert_leq(likely, files.count);
 	for (size_t i = 0; i < likely; i++)
-		found = found || strcmp(paths[i], wanted) == 0;
-	command_files_free(paths, count);
+		found = found || strcmp(files.paths[i], wanted) == 0;
+	file_set_clear(&files);
 	return found;
 }
 
