@@ -34,6 +34,24 @@ int fd_take(int *fd)
 	return taken;
 }
 
+ssize_t fd_read_at(int fd, void *buffer, size_t bytes, uint64_t offset)
+{
+	size_t got = 0;
+
+	while (got < bytes) {
+		ssize_t part = pread(fd, (char *)buffer + got, bytes - got, (off_t)(offset + got));
+
+		if (part < 0 && errno == EINTR)
+			continue;
+		if (part < 0)
+			return -errno;
+		if (part == 0)
+			break;
+		got += (size_t)part;
+	}
+	return (ssize_t)got;
+}
+
 int fd_send(int socket_fd, const int *fds, size_t count)
 {
 	char byte = 0;

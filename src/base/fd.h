@@ -5,6 +5,8 @@
 #define LEFTOPEN_BASE_FD_H
 
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 /* Chosen by: an output file and its folder travel together, nothing else is passed in company. */
 #define FD_PASS_MAX 4
@@ -17,6 +19,12 @@ void fd_close(int *fd);
 
 /** Takes the descriptor out of an FD_OWNED local. @return the descriptor; the caller closes it */
 int fd_take(int *fd);
+
+/**
+ * Reads a part of a file, as much of it as there is.
+ * @return how many bytes: less than wanted at the end of the file; -errno of pread(2)
+ */
+ssize_t fd_read_at(int fd, void *buffer, size_t bytes, uint64_t offset);
 
 /**
  * Sends descriptors over a Unix socket, in one message.

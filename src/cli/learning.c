@@ -40,7 +40,6 @@ static int learn_marks(struct learning *learning, int fd)
 static void learn_evaluator(struct learning *learning, const struct file_key *key,
                             const struct known_file *known)
 {
-	/* A file whose marks come later is looked at twice. */
 	for (size_t i = 0; i < learning->evaluator_count; i++)
 		if (!memcmp(&learning->evaluators[i].file, key, sizeof(*key)))
 			return;
@@ -83,8 +82,12 @@ static int learn_unwinding(struct learning *learning, const struct event_file *e
 	const struct unwind_row *rows;
 	struct file_image image;
 	size_t count;
-	int error = learning->unwinds ? file_image_read(fd, &image) : -ENOENT;
+	int error;
 
+	/* A file whose marks come later is looked at twice. */
+	if (!learning->unwinds || loader_has_unwind_rows(learning->loader, &event->key))
+		return 0;
+	error = file_image_read(fd, &image);
 	if (error)
 		return error == -ENOMEM ? error : 0;
 	error = unwind_table_make(image.bytes, image.size_bytes, &table);

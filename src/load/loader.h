@@ -107,8 +107,12 @@ void loader_leave_out(struct loader *loader, uint32_t process_id);
 /** Says what a file holds, so that the programs know it when it is mapped. @return 0, or -errno of bpf(2) */
 int loader_know_file(struct loader *loader, const struct file_key *key, const struct known_file *known);
 
+/** @return whether it was said how that file's code is unwound */
+bool loader_has_unwind_rows(const struct loader *loader, const struct file_key *key);
+
 /**
  * Says how a file's code is unwound.
+ * @param key of a file that has no rows yet
  * @param rows ascending; they are copied
  * @return 0; -E2BIG, -ENOSPC: there is no room for them; -ENOMEM; -errno of bpf(2) or mmap(2)
  */

@@ -54,6 +54,13 @@ int loader_hint_python(struct loader *loader, uint32_t process_id, uint64_t star
 	return 0;
 }
 
+bool loader_has_unwind_rows(const struct loader *loader, const struct file_key *key)
+{
+	struct unwind_file file;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(loader->skeleton->maps.unwind_files), key, &file);
+}
+
 int loader_add_unwind_rows(struct loader *loader, const struct file_key *key, const struct unwind_row *rows,
                            size_t count)
 {

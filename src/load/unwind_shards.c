@@ -89,8 +89,6 @@ int unwind_shards_add(struct unwind_shards *shards, const struct file_key *key, 
 	struct unwind_file file;
 	int index, error;
 
-	if (!bpf_map_lookup_elem(shards->files_fd, key, &file))
-		return 0;
 	if (count > UNWIND_SHARD_ROWS)
 		return -E2BIG;
 	index = find_room(shards, count);

@@ -20,7 +20,8 @@ int unwind_shards_new(int shards_fd, int files_fd, struct unwind_shards **ret_sh
 
 /**
  * Gives the programs a file's rows. They are copied; the file is found by them once all are there.
- * @return 0, also where the file has rows already; -E2BIG: more rows than an array holds (UNWIND_SHARD_ROWS);
+ * @param key of a file that has none yet
+ * @return 0; -E2BIG: more rows than an array holds (UNWIND_SHARD_ROWS);
  *	-ENOSPC: all arrays are full; -errno of bpf(2) or mmap(2)
  */
 int unwind_shards_add(struct unwind_shards *shards, const struct file_key *key, const struct unwind_row *rows,

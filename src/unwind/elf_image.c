@@ -87,6 +87,18 @@ int elf_image_read(const void *bytes, size_t size_bytes, struct elf_image *ret_i
 	return 0;
 }
 
+bool elf_image_find_program(const struct elf_image *image, uint32_t type, Elf64_Phdr *ret_program)
+{
+	Elf64_Ehdr header;
+
+	if (!image_copy(image, 0, &header, sizeof(header)))
+		return false;
+	for (unsigned i = 0; i < header.e_phnum; i++)
+		if (image_program(image, &header, i, ret_program) && ret_program->p_type == type)
+			return true;
+	return false;
+}
+
 static const struct elf_image_segment *image_segment(const struct elf_image *image, uint64_t vaddr,
                                                      bool executable)
 {
@@ -132,17 +144,24 @@ static bool section_is_eh_frame(const struct elf_image *image, const Elf64_Shdr 
 	              sizeof(eh_frame_name)) == 0;
 }
 
+bool elf_image_names(const struct elf_image *image, const Elf64_Ehdr *header, Elf64_Shdr *ret_names)
+{
+	return header->e_shoff && header->e_shentsize == sizeof(*ret_names) &&
+	       image_holds(image, header->e_shoff, (uint64_t)header->e_shnum * sizeof(*ret_names)) &&
+	       header->e_shstrndx < header->e_shnum &&
+	       image_copy(image, header->e_shoff + header->e_shstrndx * sizeof(*ret_names), ret_names,
+	                  sizeof(*ret_names)) &&
+	       ret_names->sh_type != SHT_NOBITS &&
+	       image_holds(image, ret_names->sh_offset, ret_names->sh_size);
+}
+
 /* Sections may be missing or broken in a file that runs well: then there is just none of that name. */
 static bool image_section(const struct elf_image *image, const Elf64_Ehdr *header, Elf64_Shdr *ret_section)
 {
 	Elf64_Shdr names;
 	Elf64_Shdr section;
 
-	if (!header->e_shoff || header->e_shentsize != sizeof(section) ||
-	    !image_holds(image, header->e_shoff, (uint64_t)header->e_shnum * sizeof(section)) ||
-	    header->e_shstrndx >= header->e_shnum ||
-	    !image_copy(image, header->e_shoff + header->e_shstrndx * sizeof(names), &names, sizeof(names)) ||
-	    names.sh_type == SHT_NOBITS || !image_holds(image, names.sh_offset, names.sh_size))
+	if (!elf_image_names(image, header, &names))
 		return false;
 	for (unsigned i = 0; i < header->e_shnum; i++)
 		if (image_copy(image, header->e_shoff + i * sizeof(section), &section, sizeof(section)) &&

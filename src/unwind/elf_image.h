@@ -5,6 +5,7 @@
 #ifndef LEFTOPEN_UNWIND_ELF_IMAGE_H
 #define LEFTOPEN_UNWIND_ELF_IMAGE_H
 
+#include <elf.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,6 +39,19 @@ struct elf_image {
  *	segments than ELF_IMAGE_SEGMENTS_MAX
  */
 int elf_image_read(const void *bytes, size_t size_bytes, struct elf_image *ret_image);
+
+/**
+ * Finds the first program header of a type, without the checks that its segment is in the image.
+ * @return whether there is one
+ */
+bool elf_image_find_program(const struct elf_image *image, uint32_t type, Elf64_Phdr *ret_program);
+
+/**
+ * Finds the section that holds the names of all.
+ * @param header that of the image
+ * @return whether there is one, and it and all sections' headers are in the image
+ */
+bool elf_image_names(const struct elf_image *image, const Elf64_Ehdr *header, Elf64_Shdr *ret_names);
 
 /**
  * The file offset of code.

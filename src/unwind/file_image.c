@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "unwind/elf_image.h"
 
 /* Of what the first read takes: programs' headers follow the file's. */
@@ -22,26 +23,17 @@
 /* Of section headers, and of sections' names. Chosen by: a hundred times those of the largest libraries. */
 #define HEADERS_BYTES_MAX ((uint64_t)16 << 20)
 
-/* Reads a part of the file to its place, as much as there is. @return 0, or -errno */
+/* Reads a part of the file to its place, as much as there is. @return 0, or -errno of pread(2) */
 static int copy_part(int fd, struct file_image *image, uint64_t offset, uint64_t bytes)
 {
+	ssize_t got;
+
 	if (offset >= image->size_bytes)
 		return 0;
 	if (bytes > image->size_bytes - offset)
 		bytes = image->size_bytes - offset;
-	while (bytes) {
-		ssize_t got = pread(fd, (char *)image->bytes + offset, bytes, (off_t)offset);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (!got)
-			break;
-		offset += (uint64_t)got;
-		bytes -= (uint64_t)got;
-	}
-	return 0;
+	got = fd_read_at(fd, (char *)image->bytes + offset, bytes, offset);
+	return got < 0 ? (int)got : 0;
 }
 
 /* What is beyond the largest that is held is left out, as if the file had none. */
@@ -50,32 +42,19 @@ static int copy_headers(int fd, struct file_image *image, uint64_t offset, uint6
 	return bytes > HEADERS_BYTES_MAX ? 0 : copy_part(fd, image, offset, bytes);
 }
 
-static int copy_names(int fd, struct file_image *image, const Elf64_Ehdr *header)
+/* What says where .eh_frame is: the names of sections, and the beginning of PT_GNU_EH_FRAME. */
+static int copy_signposts(int fd, struct file_image *image, const Elf64_Ehdr *header)
 {
-	uint64_t at = header->e_shoff + (uint64_t)header->e_shstrndx * sizeof(Elf64_Shdr);
+	const struct elf_image all = {.bytes = image->bytes, .size_bytes = image->size_bytes};
 	Elf64_Shdr names;
-
-	if (at < header->e_shoff || at > image->size_bytes || sizeof(names) > image->size_bytes - at)
-		return 0;
-	memcpy(&names, (char *)image->bytes + at, sizeof(names));
-	return copy_headers(fd, image, names.sh_offset, names.sh_size);
-}
-
-static int copy_eh_frame_header(int fd, struct file_image *image, const Elf64_Ehdr *header)
-{
 	Elf64_Phdr program;
+	int error = 0;
 
-	for (unsigned int i = 0; i < header->e_phnum; i++) {
-		uint64_t at = header->e_phoff + i * sizeof(program);
-
-		if (at < header->e_phoff || at > image->size_bytes ||
-		    sizeof(program) > image->size_bytes - at)
-			return 0;
-		memcpy(&program, (char *)image->bytes + at, sizeof(program));
-		if (program.p_type == PT_GNU_EH_FRAME)
-			return copy_part(fd, image, program.p_offset, EH_FRAME_HEADER_BYTES);
-	}
-	return 0;
+	if (elf_image_names(&all, header, &names))
+		error = copy_headers(fd, image, names.sh_offset, names.sh_size);
+	if (!error && elf_image_find_program(&all, PT_GNU_EH_FRAME, &program))
+		error = copy_part(fd, image, program.p_offset, EH_FRAME_HEADER_BYTES);
+	return error;
 }
 
 static int copy_all_headers(int fd, struct file_image *image)
@@ -92,9 +71,7 @@ static int copy_all_headers(int fd, struct file_image *image)
 	if (!error)
 		error = copy_headers(fd, image, header.e_shoff,
 		                     (uint64_t)header.e_shnum * sizeof(Elf64_Shdr));
-	if (!error)
-		error = copy_names(fd, image, &header);
-	return error ? error : copy_eh_frame_header(fd, image, &header);
+	return error ? error : copy_signposts(fd, image, &header);
 }
 
 static int copy_eh_frame(int fd, struct file_image *image)

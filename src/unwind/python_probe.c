@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+
 /* Before 3.6 nothing is known; it also has no _PyRuntime. */
 #define PYTHON_MINOR_OLDEST 6
 /* From here on a runtime begins with _Py_DebugOffsets. */
@@ -80,25 +82,6 @@ static void elf_endp(Elf **elf)
 		elf_end(*elf);
 }
 
-/* Reads up to `bytes`; less at the end of the file. */
-static ssize_t read_at(int fd, void *buffer, size_t bytes, uint64_t offset)
-{
-	size_t got = 0;
-
-	while (got < bytes) {
-		ssize_t part = pread(fd, (char *)buffer + got, bytes - got, (off_t)(offset + got));
-
-		if (part < 0 && errno == EINTR)
-			continue;
-		if (part < 0)
-			return -errno;
-		if (part == 0)
-			break;
-		got += (size_t)part;
-	}
-	return (ssize_t)got;
-}
-
 static bool python_file_holds(const struct python_file *file, uint64_t offset, uint64_t bytes)
 {
 	return offset <= file->size_bytes && bytes <= file->size_bytes - offset;
@@ -152,7 +135,7 @@ static int python_file_read(const struct python_file *file, uint64_t vaddr, void
 		if (vaddr < segment->p_vaddr || inside >= segment->p_filesz ||
 		    bytes > segment->p_filesz - inside)
 			continue;
-		got = read_at(file->fd, ret_data, bytes, segment->p_offset + inside);
+		got = fd_read_at(file->fd, ret_data, bytes, segment->p_offset + inside);
 		if (got < 0)
 			return (int)got;
 		return (size_t)got == bytes ? 0 : -ENOEXEC;
@@ -261,7 +244,7 @@ static int python_file_search_version(const struct python_file *file, uint32_t *
 			uint64_t rest = segment->p_filesz - done;
 			size_t wanted = rest < PYTHON_CHUNK_BYTES ? (size_t)rest : PYTHON_CHUNK_BYTES;
 
-			got = read_at(file->fd, chunk, wanted, segment->p_offset + done);
+			got = fd_read_at(file->fd, chunk, wanted, segment->p_offset + done);
 			if (got <= 0)
 				break;
 			minor = version_in(chunk, (size_t)got);
@@ -401,7 +384,7 @@ int python_layout_probe(int fd, struct known_file *ret_file, uint32_t *ret_minor
 	if (!S_ISREG(status.st_mode) || elf_version(EV_CURRENT) == EV_NONE)
 		return -ENOEXEC;
 	/* libelf does not tell a file that cannot be read from one that is none of its own. */
-	got = read_at(fd, &first, 1, 0);
+	got = fd_read_at(fd, &first, 1, 0);
 	if (got < 0)
 		return (int)got;
 	elf = elf_begin(fd, ELF_C_READ, NULL);
