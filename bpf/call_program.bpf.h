@@ -1,68 +1,65 @@
 /*
- * A program at a system call's tracepoint, and its stand-in.
+ * A program at a system call's tracepoint.
  * Since 7.2 (trace_call_bpf_faultable) such a program can be preempted, and while the thread that is in it
  * waits the kernel leaves the same program out on that CPU (prog->active): for milliseconds, in which others
- * make thousands of calls. There the stand-in is attached behind it, finds that the program did not run for
- * this thread, and does the same.
+ * make thousands of calls. There stand-ins (stand_ins.bpf.c) are attached behind it: the first that finds
+ * that nothing before it ran for this thread calls the program.
  */
 #ifndef LEFTOPEN_BPF_CALL_PROGRAM_H
 #define LEFTOPEN_BPF_CALL_PROGRAM_H
 
 #include "maps.bpf.h"
+#include "core_compat.bpf.h"
 
-/* Runs of stand-ins in a program's place. */
-extern __u64 stood_in;
+/* By the thread's lowest bits: who has come by last, a program or a stand-in, and for whom. Chosen by: while
+ * a thread waits in one, another of the same place would have to make a call on that CPU; then the first
+ * one's is told twice. */
+#define TURNS_COUNT 1024
 
-/* By the thread's lowest bits: who is in a program, or has just been. Chosen by: while it waits in there
- * another thread of the same place would have to make a call on that CPU; then the first one's is told twice.
- */
-#define TURNS_TAKEN_COUNT 1024
+struct turn {
+	u32 thread_id;
+	u32 number; /* of the stand-in; 0: the program itself */
+};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, TURNS_TAKEN_COUNT);
+	__uint(max_entries, TURNS_COUNT);
 	__type(key, u32);
-	__type(value, u32);
-} turns_taken __weak SEC(".maps");
+	__type(value, struct turn);
+} turns __weak SEC(".maps");
 
-static __always_inline void turn_take(void)
+/* Who comes by after a lower number of the same call finds that it is done. Of the call before, the highest
+ * that came by is left, so that who comes by first finds nothing lower.
+ * @return whether this one is the first of its call */
+static __always_inline bool turn_take(u32 number)
 {
-	u32 thread_id = bpf_get_current_task_btf()->pid, place = thread_id & (TURNS_TAKEN_COUNT - 1), *turn;
-
-	if (!config_stand_ins)
-		return;
-	turn = bpf_map_lookup_elem(&turns_taken, &place);
-	if (turn)
-		*turn = thread_id;
-}
-
-/* @return whether the program was left out */
-static __always_inline bool turn_is_left(void)
-{
-	u32 thread_id = bpf_get_current_task_btf()->pid, place = thread_id & (TURNS_TAKEN_COUNT - 1);
-	u32 *turn = bpf_map_lookup_elem(&turns_taken, &place);
+	u32 thread_id = bpf_get_current_task_btf()->pid, place = thread_id & (TURNS_COUNT - 1);
+	struct turn *turn = bpf_map_lookup_elem(&turns, &place);
+	bool is_done;
 
 	if (!turn)
-		return false;
-	if (*turn == thread_id) {
-		*turn = 0;
-		return false;
-	}
-	__sync_fetch_and_add(&stood_in, 1);
-	return true;
+		return !number;
+	is_done = turn->thread_id == thread_id && turn->number < number;
+	turn->thread_id = thread_id;
+	turn->number = number;
+	return !is_done;
 }
 
-/* Begins a program's definition, as BPF_PROG does. A stand-in is loaded where load/stand_ins.c says so. */
+/* A stand-in may call the program while another thread waits in it. */
+static __always_inline void call_begin(void *ctx)
+{
+	(void)turn_take(0);
+	compat_use_thread_stack(ctx, &capture_programs);
+}
+
+/* Begins a program's definition, as BPF_PROG does. */
 #define CALL_PROGRAM(section, name, context)                        \
 	static __always_inline int name##_run(struct context *ctx); \
 	SEC(section) int name(struct context *ctx)                  \
 	{                                                           \
-		turn_take();                                        \
+		if (config_stand_ins)                               \
+			call_begin(ctx);                            \
 		return name##_run(ctx);                             \
-	}                                                           \
-	SEC("?" section) int name##_instead(struct context *ctx)    \
-	{                                                           \
-		return turn_is_left() ? name##_run(ctx) : 0;        \
 	}                                                           \
 	static __always_inline int name##_run(struct context *ctx)
 

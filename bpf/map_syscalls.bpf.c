@@ -3,8 +3,8 @@
  * mmap at exit; munmap at entry (afterwards a sibling thread may have been given the range), and at exit only
  * where it failed; mremap at both, so that its old range is in transit between them and nobody else's mmap is
  * taken for it. shmat, io_setup: the length is that of what is mapped there then. Outputs: EVENT_MAP_MADE,
- * EVENT_MAP_RELEASED, EVENT_MAP_RELEASE_FAILED, EVENT_MAP_MOVE_BEGUN, EVENT_MAP_MOVED, EVENT_FILE for a
- * mapped file that was not seen before.
+ * EVENT_MAP_RELEASED, EVENT_MAP_RELEASE_FAILED, EVENT_MAP_MOVE_BEGUN, EVENT_MAP_MOVED, EVENT_MAP_DONTFORK,
+ * EVENT_MAP_DOFORK, EVENT_FILE for a mapped file that was not seen before.
  */
 #include "maps.bpf.h"
 #include <asm/unistd_64.h>
@@ -24,6 +24,9 @@
 #define PROT_EXEC     4
 #define MAP_ANONYMOUS 0x20
 #define MAP_HUGETLB   0x40000
+#define MADV_DONTFORK 10
+#define MADV_DOFORK   11
+#define ENOMEM        12
 #define ERRNO_MAX     4095
 /* include/uapi/asm-generic/hugetlb_encode.h: the binary logarithm of the page's size, 0: the machine's
  * default */
@@ -229,6 +232,21 @@ CALL_PROGRAM("tracepoint/syscalls/sys_exit_mremap", exit_mremap, trace_event_raw
 	event->flags = registers->r10;
 	scratch->pending.kind = EVENT_MAP_MOVED;
 	capture_and_send(ctx, process, scratch);
+	return 0;
+}
+
+/* ENOMEM: done, but for addresses where nothing is mapped (mm/madvise.c, madvise_walk_vmas). */
+CALL_PROGRAM("tracepoint/syscalls/sys_exit_madvise", exit_madvise, trace_event_raw_sys_exit)
+{
+	struct pt_regs *registers = saved_registers();
+	u32 advice = registers->dx;
+	struct followed_process *process;
+
+	if ((advice != MADV_DONTFORK && advice != MADV_DOFORK) || (ctx->ret && ctx->ret != -ENOMEM) ||
+	    !(process = followed_current()))
+		return 0;
+	send_range(process, advice == MADV_DONTFORK ? EVENT_MAP_DONTFORK : EVENT_MAP_DOFORK, registers->di,
+	           registers->si);
 	return 0;
 }
 

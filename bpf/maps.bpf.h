@@ -199,8 +199,8 @@ struct mapped_at {
 
 /* Written and read within one run at a system call's tracepoint, with preemption off, so one a CPU is enough.
  * Where it is not off (call_program.bpf.h), and at fd_install, threads that wait have theirs meanwhile.
- * Chosen by: three programs that capture rarely wait all on one CPU. */
-#define CAPTURE_SCRATCHES_PREEMPTIBLE 4
+ * Chosen by: a program, its stand-ins and those of other calls rarely wait all on one CPU. */
+#define CAPTURE_SCRATCHES_PREEMPTIBLE 16
 
 struct capture_scratch {
 	u64 thread_id; /* whose it is; 0: nobody's */

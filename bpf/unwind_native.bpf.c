@@ -9,7 +9,6 @@ const volatile __u32 config_ring_bytes = 16 << 20;
 const volatile __u32 config_ring_shards = 1;
 const volatile __u64 config_huge_page_bytes = 2 << 20;
 const volatile __u32 config_preemptible = 0;
-const volatile __u32 config_stand_ins = 0;
 __u32 switched_on = 0;
 __u32 survey_follows = SURVEY_FOLLOWS_NONE;
 __u32 own_process_id = 0, holder_process_id = 0, left_out_process_id = 0;
@@ -18,7 +17,6 @@ __u64 losses[LOSS_COUNT] = {};
 __u64 last_event_ns = 0;
 __u64 always_zero = 0;
 __u32 uring_submissions_kept = 0;
-__u64 stood_in = 0;
 char LICENSE[] SEC("license") = "GPL";
 
 struct native_walk {

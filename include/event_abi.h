@@ -45,6 +45,8 @@ enum event_type {
 	EVENT_MAP_RELEASE_FAILED,
 	EVENT_MAP_MOVE_BEGUN,
 	EVENT_MAP_MOVED,
+	EVENT_MAP_DONTFORK,
+	EVENT_MAP_DOFORK,
 	EVENT_PROCESS_FORKED,
 	EVENT_PROCESS_EXECED,
 	EVENT_PROCESS_ARGUMENTS,
@@ -225,7 +227,8 @@ struct event_map_made {
 };
 EVENT_ASSERT_SIZE(struct event_map_made, 104);
 
-/* Also EVENT_MAP_RELEASE_FAILED and EVENT_MAP_MOVE_BEGUN: of this thread, this range. */
+/* Also EVENT_MAP_RELEASE_FAILED and EVENT_MAP_MOVE_BEGUN: of this thread, this range; and what madvise(2)
+ * says of children: EVENT_MAP_DONTFORK, EVENT_MAP_DOFORK. */
 struct event_map_released {
 	struct event_header header;
 	__u64 space;

@@ -8,6 +8,8 @@
 #include "event_abi.h"
 
 #define RING_SHARDS_MAX 16
+/* Chosen by: twice as many as there are programs. */
+#define CALL_PROGRAMS_MAX 256
 
 /* Offsets in CPython's structures, in bytes (facts: python frames). Chosen by version in
  * unwind/python_layout.c. */

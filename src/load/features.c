@@ -103,7 +103,7 @@ static const struct row rows[] = {
                  true},
         [FEATURE_UNPREEMPTED] =
                 {{"programs without preemption", false, "for the kernel to leave none of their runs out",
-                  "nothing need be done: each has a stand-in, and reports tell what is left out"},
+                  "nothing need be done: they have stand-ins, and reports tell what is left out"},
                  feature_probe_unpreempted,
                  0,
                  false},

@@ -163,8 +163,9 @@ static int keep_link(struct loader *loader, struct bpf_link *link)
 }
 
 /* libbpf would look for the id below a mounted tracefs: it need not be mounted anywhere. */
-static int attach_to_id(struct loader *loader, struct bpf_program *program, uint64_t id)
+static int attach_to_id(struct loader *loader, struct bpf_program *program, uint64_t id, uint64_t cookie)
 {
+	LIBBPF_OPTS(bpf_perf_event_opts, options, .bpf_cookie = cookie);
 	struct perf_event_attr attributes = {
 	        .type = PERF_TYPE_TRACEPOINT,
 	        .size = sizeof(attributes),
@@ -178,7 +179,7 @@ static int attach_to_id(struct loader *loader, struct bpf_program *program, uint
 	perf_fd = (int)syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
 	if (perf_fd < 0)
 		return -errno;
-	link = bpf_program__attach_perf_event(program, perf_fd);
+	link = bpf_program__attach_perf_event_opts(program, perf_fd, &options);
 	if (!link) {
 		error = -errno;
 		fd_close(&perf_fd);
@@ -191,15 +192,19 @@ static int attach_to_id(struct loader *loader, struct bpf_program *program, uint
 static int attach_tracepoint(struct loader *loader, struct bpf_program *program, int tracefs_fd,
                              const char *event)
 {
-	struct bpf_program *stand_in = stand_ins_find(loader->skeleton->obj, program);
+	struct bpf_object *object = loader->skeleton->obj;
+	struct bpf_program *stand_in;
 	uint64_t id;
 	int error;
 
 	error = tracefs_event_id(tracefs_fd, "syscalls", event, &id);
 	if (!error)
-		error = attach_to_id(loader, program, id);
-	if (!error && stand_in)
-		error = attach_to_id(loader, stand_in, id);
+		error = attach_to_id(loader, program, id, 0);
+	for (unsigned int number = 1; !error && number <= STAND_INS_MAX; number++) {
+		stand_in = stand_ins_find(object, number);
+		if (stand_in)
+			error = attach_to_id(loader, stand_in, id, stand_ins_place(object, program));
+	}
 	return error;
 }
 
@@ -209,7 +214,7 @@ static int attach_program(struct loader *loader, struct bpf_program *program, in
 	const char *section = bpf_program__section_name(program);
 	struct bpf_link *link;
 
-	if (!strncmp(section, syscalls, sizeof(syscalls) - 1) && !stand_ins_include(program)) {
+	if (!strncmp(section, syscalls, sizeof(syscalls) - 1)) {
 		int error = attach_tracepoint(loader, program, tracefs_fd, section + sizeof(syscalls) - 1);
 
 		/* A call that this kernel does not have cannot be made on it. */

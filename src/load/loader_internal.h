@@ -12,7 +12,7 @@
 #include "load/survey.h"
 #include "load/unwind_shards.h"
 
-#define LINKS_MAX 1024
+#define LINKS_MAX 2048
 
 struct leftopen_bpf;
 

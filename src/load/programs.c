@@ -127,5 +127,7 @@ int programs_fill(struct leftopen_bpf *skeleton)
 
 	if (!error)
 		error = fill_capture_programs(skeleton);
+	if (!error && skeleton->rodata->config_stand_ins)
+		error = stand_ins_fill(skeleton->obj, bpf_map__fd(skeleton->maps.call_programs));
 	return error ? error : find_own_namespace(skeleton);
 }

@@ -3,12 +3,16 @@
  */
 #include "load/stand_ins.h"
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define SUFFIX "_instead"
+#include "map_abi.h"
+
+#define PREFIX "stand_in_"
 
 bool stand_ins_are_needed(const struct btf *kernel)
 {
@@ -18,10 +22,7 @@ bool stand_ins_are_needed(const struct btf *kernel)
 
 bool stand_ins_include(const struct bpf_program *program)
 {
-	const char *name = bpf_program__name(program);
-	size_t length = strlen(name);
-
-	return length > sizeof(SUFFIX) - 1 && !strcmp(name + length - (sizeof(SUFFIX) - 1), SUFFIX);
+	return !strncmp(bpf_program__name(program), PREFIX, sizeof(PREFIX) - 1);
 }
 
 void stand_ins_choose(struct bpf_object *object)
@@ -36,12 +37,46 @@ void stand_ins_choose(struct bpf_object *object)
 	}
 }
 
-struct bpf_program *stand_ins_find(const struct bpf_object *object, const struct bpf_program *program)
+uint32_t stand_ins_place(const struct bpf_object *object, const struct bpf_program *called)
+{
+	struct bpf_program *program;
+	uint32_t place = 0;
+
+	bpf_object__for_each_program(program, object)
+	{
+		if (program == called)
+			break;
+		place++;
+	}
+	return place;
+}
+
+int stand_ins_fill(const struct bpf_object *object, int map_fd)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, object)
+	{
+		int program_fd = bpf_program__fd(program);
+		uint32_t place = stand_ins_place(object, program);
+
+		if (bpf_program__type(program) != BPF_PROG_TYPE_TRACEPOINT || program_fd < 0 ||
+		    stand_ins_include(program))
+			continue;
+		if (place >= CALL_PROGRAMS_MAX)
+			return -E2BIG;
+		if (bpf_map_update_elem(map_fd, &place, &program_fd, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+struct bpf_program *stand_ins_find(const struct bpf_object *object, unsigned int number)
 {
 	struct bpf_program *found;
-	char name[128];
+	char name[32];
 
-	(void)snprintf(name, sizeof(name), "%s" SUFFIX, bpf_program__name(program));
+	(void)snprintf(name, sizeof(name), PREFIX "%u", number);
 	found = bpf_object__find_program_by_name(object, name);
 	return found && bpf_program__autoload(found) ? found : NULL;
 }

@@ -6,6 +6,10 @@
 #define LEFTOPEN_LOAD_STAND_INS_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+/* Chosen by: more threads that wait in programs on one CPU are rare; each costs every call some 20 ns. */
+#define STAND_INS_MAX 8
 
 struct bpf_object;
 struct bpf_program;
@@ -14,13 +18,23 @@ struct btf;
 /** @param kernel the kernel's own types @return whether it preempts programs at system calls */
 bool stand_ins_are_needed(const struct btf *kernel);
 
-/** Before loading: has each be loaded with its program. */
+/** Before loading: has them be loaded. */
 void stand_ins_choose(struct bpf_object *object);
+
+/**
+ * After loading: gives them the programs that they call.
+ * @param map_fd of the array of programs
+ * @return 0; -E2BIG: the array is too small; -errno of bpf(2)
+ */
+int stand_ins_fill(const struct bpf_object *object, int map_fd);
 
 /** @return whether the program is one */
 bool stand_ins_include(const struct bpf_program *program);
 
-/** @return that of the program, or NULL: it has none, or it is not loaded */
-struct bpf_program *stand_ins_find(const struct bpf_object *object, const struct bpf_program *program);
+/** @param number 1 to STAND_INS_MAX: they have to run in this order @return NULL: none is loaded */
+struct bpf_program *stand_ins_find(const struct bpf_object *object, unsigned int number);
+
+/** @return the program's place in the array */
+uint32_t stand_ins_place(const struct bpf_object *object, const struct bpf_program *called);
 
 #endif

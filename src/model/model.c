@@ -346,6 +346,9 @@ static int apply_map_range(struct model *model, struct process *process,
 		return ranges_unmap(model, space, start, end, event->header.thread_id);
 	case EVENT_MAP_RELEASE_FAILED:
 		return ranges_unmap_failed(model, space, start, end, event->header.thread_id);
+	case EVENT_MAP_DONTFORK:
+	case EVENT_MAP_DOFORK:
+		return ranges_advise_fork(model, space, start, end, event->header.type == EVENT_MAP_DOFORK);
 	default:
 		return ranges_move_begin(model, space, start, end, event->header.thread_id);
 	}
@@ -423,6 +426,8 @@ static int apply_to_process(struct model *model, struct process *process, const 
 	case EVENT_MAP_RELEASED:
 	case EVENT_MAP_RELEASE_FAILED:
 	case EVENT_MAP_MOVE_BEGUN:
+	case EVENT_MAP_DONTFORK:
+	case EVENT_MAP_DOFORK:
 		return apply_map_range(model, process, event);
 	case EVENT_MAP_MOVED:
 		return apply_map_moved(model, process, event);

@@ -218,9 +218,7 @@ static int inherit_space(struct model *model, struct process *child, struct proc
 	if (error)
 		return error;
 	give_space(model, child, space);
-	if (parent->space)
-		ranges_space_copy(model, space, parent->space);
-	return 0;
+	return parent->space ? ranges_space_copy(model, space, parent->space) : 0;
 }
 
 int process_forked(struct model *model, struct process *parent, const struct event_process_forked *event)

@@ -21,6 +21,7 @@ static void set_remove(struct model *model, struct range_set *set, struct range 
 	(void)SPLAY_REMOVE(range_tree, &set->tree, range);
 	set->count--;
 	set->bytes -= range->end - range->start;
+	set->dont_fork_count -= range->dont_fork;
 	model->live_handles--;
 }
 
@@ -85,10 +86,11 @@ void range_set_insert(struct model *model, struct range_set *set, struct range *
 	(void)SPLAY_INSERT(range_tree, &set->tree, range);
 	set->count++;
 	set->bytes += range->end - range->start;
+	set->dont_fork_count += range->dont_fork;
 	model->live_handles++;
 }
 
-int range_set_copy(struct model *model, struct range_set *shared, uint64_t generation,
+int range_set_copy(struct model *model, struct range_set *shared, uint64_t generation, bool at_fork,
                    struct range_set **ret_set)
 {
 	struct range_set *own;
@@ -100,6 +102,8 @@ int range_set_copy(struct model *model, struct range_set *shared, uint64_t gener
 	SPLAY_FOREACH (range, range_tree, &shared->tree) {
 		struct range *copy;
 
+		if (at_fork && range->dont_fork)
+			continue;
 		if (model->live_handles >= MODEL_HANDLES_MAX) {
 			model->counters.over_maximum++;
 			continue;
@@ -194,6 +198,7 @@ static bool same_mapping(const struct range *low, const struct range *high)
 	return low->end == high->start && low->maker.made_ns == high->maker.made_ns &&
 	       low->maker.thread_id == high->maker.thread_id && low->maker.stack == high->maker.stack &&
 	       low->space_generation == high->space_generation && low->left_open == high->left_open &&
+	       low->dont_fork == high->dont_fork &&
 	       low->file_offset + (low->end - low->start) == high->file_offset;
 }
 
@@ -248,4 +253,19 @@ int range_set_put_back(struct model *model, struct range_set *set, struct range 
 	}
 	insert_joined(model, set, range);
 	return 0;
+}
+
+int range_set_advise_fork(struct model *model, struct range_set *set, uint64_t start, uint64_t end,
+                          bool do_fork)
+{
+	struct range *pieces = NULL, *range;
+	int error = range_set_cut_out(model, set, start, end, &pieces);
+
+	while ((range = pieces)) {
+		pieces = range->next_piece;
+		range->dont_fork = !do_fork;
+		range->cut_before = range->cut_after = true;
+		insert_joined(model, set, range);
+	}
+	return error;
 }

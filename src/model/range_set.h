@@ -11,6 +11,7 @@ struct range_set {
 	SPLAY_HEAD(range_tree, range) tree;
 	uint32_t references; /* spaces that share it */
 	uint64_t count, bytes;
+	uint64_t dont_fork_count; /* of ranges that children do not get */
 };
 
 /** @return 0, or -ENOMEM */
@@ -19,9 +20,10 @@ int range_set_new(struct range_set **ret_set);
 /**
  * Copies a set for the space of that generation, as far as MODEL_HANDLES_MAX allows (what it leaves out is
  * counted). Entries of left-open sets go with the ranges that were made in it.
+ * @param at_fork without what children do not get
  * @return 0, or -ENOMEM
  */
-int range_set_copy(struct model *model, struct range_set *shared, uint64_t generation,
+int range_set_copy(struct model *model, struct range_set *shared, uint64_t generation, bool at_fork,
                    struct range_set **ret_set);
 
 /** A space lets go of a set; the last one frees it. NULL-safe. */
@@ -53,6 +55,13 @@ int range_set_cut_out(struct model *model, struct range_set *set, uint64_t start
  * @return 0, or -ENOMEM
  */
 int range_set_put_back(struct model *model, struct range_set *set, struct range *range);
+
+/**
+ * Children get what lies between start and end, or do not: a range that lies there in part is split for that,
+ * and joined again where it is the same on both sides. @return 0, or -ENOMEM
+ */
+int range_set_advise_fork(struct model *model, struct range_set *set, uint64_t start, uint64_t end,
+                          bool do_fork);
 
 /** Notes in the left-open set that bytes of a range in it are released. */
 void range_set_note_released(struct range *range, uint64_t bytes);

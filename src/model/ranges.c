@@ -65,13 +65,23 @@ static void note_peak(struct address_space *space)
 		space->peak = space->ranges->count;
 }
 
-void ranges_space_copy(struct model *model, struct address_space *child, struct address_space *parent)
+int ranges_space_copy(struct model *model, struct address_space *child, struct address_space *parent)
 {
+	struct range_set *ranges = parent->ranges;
+	int error;
+
+	if (ranges->dont_fork_count) {
+		error = range_set_copy(model, ranges, child->generation, true, &ranges);
+		if (error)
+			return error;
+	} else {
+		ranges->references++;
+	}
 	range_set_release(model, child->ranges);
 	child->heap_end = parent->heap_end;
-	child->ranges = parent->ranges;
-	child->ranges->references++;
+	child->ranges = ranges;
 	note_peak(child);
+	return 0;
 }
 
 void ranges_space_release(struct model *model, struct address_space *space)
@@ -105,7 +115,7 @@ static int own_set(struct model *model, struct address_space *space)
 
 	if (shared->references == 1)
 		return 0;
-	error = range_set_copy(model, shared, space->generation, &space->ranges);
+	error = range_set_copy(model, shared, space->generation, false, &space->ranges);
 	if (!error)
 		shared->references--;
 	return error;
@@ -373,6 +383,7 @@ static int duplicate(struct model *model, struct address_space *space, const str
 		source = range_set_first_after(space->ranges, event->old_address);
 	if (source && source->start <= event->old_address) {
 		template.file = source->file;
+		template.dont_fork = source->dont_fork;
 		template.file_offset = source->file_offset + (event->old_address - source->start);
 		template.maker.category = source->maker.category;
 		template.maker.type = source->maker.type;
@@ -410,6 +421,20 @@ int ranges_move_end(struct model *model, struct address_space *space, const stru
 		space->ranges->bytes += end - last->end;
 		last->end = end;
 	}
+	return error;
+}
+
+int ranges_advise_fork(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
+                       bool do_fork)
+{
+	int error;
+
+	if (do_fork && !space->ranges->dont_fork_count)
+		return 0;
+	error = own_set(model, space);
+	if (!error)
+		error = range_set_advise_fork(model, space->ranges, start, end, do_fork);
+	note_peak(space);
 	return error;
 }
 

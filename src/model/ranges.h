@@ -15,8 +15,9 @@ struct range {
 	struct maker maker;
 	struct file_key file; /* inode 0: anonymous */
 	uint64_t file_offset;
-	uint64_t space_generation;   /* in which it was made: in another space it is inherited */
-	struct left_open *left_open; /* NULL: not in a left-open set */
+	uint64_t space_generation : 63; /* in which it was made: in another space it is inherited */
+	uint64_t dont_fork : 1;         /* children do not get it */
+	struct left_open *left_open;    /* NULL: not in a left-open set */
 	union {
 		SPLAY_ENTRY(range) node; /* in a set */
 		struct {                 /* in transit, which it is instead */
@@ -37,6 +38,7 @@ struct range_suspect {
 	uint64_t file_offset;
 	enum handle_type type;
 	enum handle_category category;
+	bool dont_fork;
 	bool phantom;     /* it is mapped here, and not by the kernel */
 	bool cleared;     /* an event of it came since */
 	uint64_t seen_ns; /* by the first of the surveys in a row that found this */
@@ -68,8 +70,8 @@ int ranges_space_new(struct model *model, uint64_t pointer, struct address_space
 /** @return the space, or NULL: no space of that pointer is known */
 struct address_space *ranges_space_find(const struct model *model, uint64_t pointer);
 
-/** Makes `child` hold what `parent` holds, as fork does. */
-void ranges_space_copy(struct model *model, struct address_space *child, struct address_space *parent);
+/** Makes `child` hold what `parent` holds and lets children have, as fork does. @return 0, or -ENOMEM */
+int ranges_space_copy(struct model *model, struct address_space *child, struct address_space *parent);
 
 /** A process lets go of its space; the last one frees it. NULL-safe. */
 void ranges_space_release(struct model *model, struct address_space *space);
@@ -141,6 +143,14 @@ int ranges_move_begin(struct model *model, struct address_space *space, uint64_t
  */
 int ranges_move_end(struct model *model, struct address_space *space, const struct event_map_moved *event,
                     const struct maker *maker);
+
+/**
+ * Children get what is mapped between two addresses, or do not.
+ * @return 0, or -ENOMEM
+ * @source madvise(2), MADV_DOFORK, MADV_DONTFORK; mm/madvise.c, madvise_vma_behavior
+ */
+int ranges_advise_fork(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
+                       bool do_fork);
 
 typedef int (*ranges_visit_fn)(void *context, struct range *range);
 

@@ -16,7 +16,8 @@
 /* A process that so many surveys in a row did not come by is gone. */
 #define SURVEYS_TO_BE_GONE 2
 /* include/linux/mm.h */
-#define VM_SHARED 8
+#define VM_SHARED   8
+#define VM_DONTCOPY 0x20000
 
 int reconcile_found(struct model *model, const struct event_process_found *event)
 {
@@ -167,6 +168,7 @@ static int map_found(struct ranges_check *check, const struct range_suspect *fou
 	        .end = found->end,
 	        .file = found->file,
 	        .file_offset = found->file_offset,
+	        .dont_fork = found->dont_fork,
 	        .maker = {.made_ns = check->process->image_ns,
 	                  .thread_id = check->process->process_id,
 	                  .origin = inherited ? HANDLE_ORIGIN_MAP_INHERITED : HANDLE_ORIGIN_MAP_UNSEEN,
@@ -226,6 +228,7 @@ static int check_missing(struct ranges_check *check, const struct space_entry *e
 		                                      entry->flags & VM_SHARED),
 		        .category =
 		                entry->role == SPACE_ROLE_HEAP ? CATEGORY_ALLOCATOR : CATEGORY_APPLICATION,
+		        .dont_fork = entry->flags & VM_DONTCOPY,
 		};
 
 		if (range && range->start <= at) {

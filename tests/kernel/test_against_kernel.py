@@ -22,8 +22,7 @@ BATCHES = [
 
 @pytest.mark.parametrize("stressors", BATCHES, ids="-".join)
 def test_stressors(watch, group, tmp_path, stressors):
-    # Without advice at random: what MADV_DONTFORK marks is not followed, and a child would seem to have it.
-    command = ["stress-ng", "--temp-path", str(tmp_path), "--timeout", "120", "--no-madvise"]
+    command = ["stress-ng", "--temp-path", str(tmp_path), "--timeout", "120"]
     for stressor in stressors:
         command += ["--" + stressor, "1"]
     # It leaves files where it is run.

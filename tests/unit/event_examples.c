@@ -63,6 +63,8 @@ size_t event_example(enum event_type type, union any_event *event)
 	case EVENT_MAP_RELEASED:
 	case EVENT_MAP_RELEASE_FAILED:
 	case EVENT_MAP_MOVE_BEGUN:
+	case EVENT_MAP_DONTFORK:
+	case EVENT_MAP_DOFORK:
 		event->map_released.address = 0x7f0000000000;
 		event->map_released.length_bytes = 4096;
 		bytes = sizeof(event->map_released);

@@ -298,6 +298,8 @@ Test(decode, mappings_out_of_range)
 	ACCEPTED(EVENT_MAP_RELEASED, map_released.length_bytes, UINT64_MAX);
 	ACCEPTED(EVENT_MAP_RELEASE_FAILED, map_released.length_bytes, UINT64_MAX);
 	ACCEPTED(EVENT_MAP_MOVE_BEGUN, map_released.length_bytes, UINT64_MAX);
+	ACCEPTED(EVENT_MAP_DONTFORK, map_released.length_bytes, UINT64_MAX);
+	ACCEPTED(EVENT_MAP_DOFORK, map_released.length_bytes, UINT64_MAX);
 	ACCEPTED(EVENT_MAP_MOVED, map_moved.result, -EFAULT);
 	ACCEPTED(EVENT_MAP_MOVED, map_moved.result, -4095);
 	REFUSED(EVENT_MAP_MOVED, map_moved.result, -4096);

@@ -295,6 +295,8 @@ static void shrink(uint64_t *state, union any_event *event)
 	case EVENT_MAP_RELEASED:
 	case EVENT_MAP_RELEASE_FAILED:
 	case EVENT_MAP_MOVE_BEGUN:
+	case EVENT_MAP_DONTFORK:
+	case EVENT_MAP_DOFORK:
 		event->map_released.space = a;
 		event->map_released.address = random_below(state, 5) * 6 * PAGE;
 		event->map_released.length_bytes = random_below(state, 4) * 6 * PAGE;

@@ -334,7 +334,7 @@ Test(ranges, left_open_stays_with_its_space)
 
 		map(parent, 10, 10);
 		cr_assert_eq(ranges_visit(model, parent, put_in_set, &entry), 0);
-		ranges_space_copy(model, child, parent);
+		cr_assert_eq(ranges_space_copy(model, child, parent), 0);
 		if (child_first)
 			unmap(child, 10, 10, THREAD);
 		else
@@ -369,7 +369,7 @@ Test(ranges, visits_what_was_made_there)
 
 	map(space, 10, 10);
 	map(space, 30, 10);
-	ranges_space_copy(model, child, space);
+	cr_assert_eq(ranges_space_copy(model, child, space), 0);
 	cr_assert_eq(ranges_count(child), 2);
 	cr_assert_eq(child->peak, 2, "a child begins with what its parent has");
 	cr_assert_eq(ranges_visit(model, child, count_visit, &seen), 0);
@@ -416,7 +416,7 @@ Test(ranges, most_handles_in_copies)
 
 	for (uint64_t page = 0; page < 20; page += 2)
 		map(space, page, 1);
-	ranges_space_copy(model, child, space);
+	cr_assert_eq(ranges_space_copy(model, child, space), 0);
 	model->live_handles = MODEL_HANDLES_MAX - 4;
 	unmap(child, 100, 1, THREAD);
 	cr_assert_eq(model->live_handles, MODEL_HANDLES_MAX);

@@ -19,7 +19,9 @@
 
 struct page {
 	uint64_t owner; /* when its mapping was made, 0: free */
+	uint64_t index; /* in its mapping */
 	bool joined;    /* in one range with the page before */
+	bool dont_fork;
 };
 
 struct pair {
@@ -64,13 +66,33 @@ static void pages_map(struct pair *pair, uint64_t page, uint64_t count, uint64_t
 {
 	pages_clear(pair, page, count);
 	for (uint64_t i = 0; i < count; i++)
-		pair->pages[page + i] = (struct page){owner, i > 0};
+		pair->pages[page + i] = (struct page){owner, i, i > 0, false};
+}
+
+static void pages_advise(struct pair *pair, uint64_t page, uint64_t count, bool do_fork)
+{
+	struct page *pages = pair->pages;
+
+	for (uint64_t i = page; i < page + count; i++)
+		if (pages[i].owner)
+			pages[i].dont_fork = !do_fork;
+	for (uint64_t i = page ? page : 1; i <= page + count; i++)
+		pages[i].joined = pages[i].owner && pages[i].owner == pages[i - 1].owner &&
+		                  pages[i].index == pages[i - 1].index + 1 &&
+		                  pages[i].dont_fork == pages[i - 1].dont_fork;
+}
+
+/* A copy of a mapping has its advice. */
+static void pages_keep_advice(struct pair *pair, uint64_t page, uint64_t count, bool dont_fork)
+{
+	for (uint64_t i = page; i < page + count; i++)
+		pair->pages[i].dont_fork = dont_fork;
 }
 
 static void pages_move(struct pair *pair, uint64_t page, uint64_t count, uint64_t to, uint64_t new_count)
 {
 	struct page moved[PAGES];
-	uint64_t last_owner = pair->pages[page + count - 1].owner;
+	struct page last = pair->pages[page + count - 1];
 
 	memcpy(moved, pair->pages + page, count * sizeof(moved[0]));
 	if (to == page && new_count <= count) {
@@ -82,7 +104,7 @@ static void pages_move(struct pair *pair, uint64_t page, uint64_t count, uint64_
 		pages_clear(pair, page, count);
 	pages_clear(pair, to == page ? page + count : to, to == page ? new_count - count : new_count);
 	for (uint64_t i = 0; i < new_count; i++) {
-		struct page grown = {last_owner, last_owner != 0};
+		struct page grown = {last.owner, last.index + 1 + i - count, last.owner != 0, last.dont_fork};
 
 		pair->pages[to + i] = i < count ? moved[i] : grown;
 	}
@@ -121,10 +143,19 @@ static void check_layout(const struct pair *pair)
 		cr_assert_eq(range->start, page * PAGE);
 		cr_assert_eq(range->end, end * PAGE);
 		cr_assert_eq(range->maker.made_ns, pair->pages[page].owner);
+		cr_assert_eq(range->dont_fork, pair->pages[page].dont_fork);
 		range = range_set_next(pair->space->ranges, (struct range *)range);
 		page = end;
 	}
 	cr_assert_null(range);
+}
+
+static bool has_advice(const struct pair *pair)
+{
+	for (size_t i = 0; i < PAGES; i++)
+		if (pair->pages[i].dont_fork)
+			return true;
+	return false;
 }
 
 static void do_map(struct pair *pair, uint64_t page, uint64_t count)
@@ -148,6 +179,14 @@ static void do_unmap(struct pair *pair, uint64_t page, uint64_t count, uint32_t 
 		cr_assert_eq(ranges_unmap_failed(model, pair->space, start, end, thread), 0);
 	else
 		pages_clear(pair, page, count);
+}
+
+static void do_advise(struct pair *pair, uint64_t page, uint64_t count, bool do_fork)
+{
+	cr_assert_eq(ranges_advise_fork(model, pair->space, page * PAGE, (page + count) * PAGE, do_fork), 0);
+	/* Where nothing is to be changed the set is not looked through. */
+	if (!do_fork || has_advice(pair))
+		pages_advise(pair, page, count, do_fork);
 }
 
 static void call_move(struct pair *pair, uint64_t page, uint64_t count, int64_t to, uint64_t new_count,
@@ -183,6 +222,7 @@ static bool is_free(const struct pair *pair, uint64_t page, uint64_t count)
 static void do_move(struct pair *pair, uint64_t page, uint64_t count, uint32_t thread)
 {
 	uint64_t to = below(PAGES), new_count = 1 + below(PAGES - to);
+	bool dont_fork;
 
 	switch (below(5)) {
 	case 0: /* in vain */
@@ -201,15 +241,19 @@ static void do_move(struct pair *pair, uint64_t page, uint64_t count, uint32_t t
 		pages_move(pair, page, count, page, new_count);
 		return;
 	case 3: /* a second mapping of shared memory */
+		dont_fork = pair->pages[page].dont_fork;
 		call_move(pair, page, 0, (int64_t)to, new_count, 1, thread);
 		pages_map(pair, to, new_count, now_ns);
+		pages_keep_advice(pair, to, new_count, dont_fork);
 		return;
 	default:
 		if (overlap(page, count, to, new_count))
 			return;
 		if (below(4) == 0 && to + count <= PAGES && !overlap(page, count, to, count)) {
+			dont_fork = pair->pages[page].dont_fork;
 			call_move(pair, page, count, (int64_t)to, count, 5, thread);
 			pages_map(pair, to, count, now_ns);
+			pages_keep_advice(pair, to, count, dont_fork);
 			return;
 		}
 		call_move(pair, page, count, (int64_t)to, new_count, 3, thread);
@@ -241,9 +285,13 @@ static void do_fork(struct pair *parent)
 	if (child->space)
 		end(child);
 	begin(child);
-	ranges_space_copy(model, child->space, parent->space);
+	cr_assert_eq(ranges_space_copy(model, child->space, parent->space), 0);
 	memcpy(child->pages, parent->pages, sizeof(child->pages));
+	for (size_t i = 0; i < PAGES; i++)
+		if (child->pages[i].dont_fork)
+			pages_clear(child, i, 1);
 	check(child);
+	check_layout(child);
 }
 
 Test(ranges_random, like_arrays_of_pages)
@@ -275,6 +323,9 @@ Test(ranges_random, like_arrays_of_pages)
 			break;
 		case 14:
 			do_fork(pair);
+			break;
+		case 16:
+			do_advise(pair, page, count, below(2));
 			break;
 		case 15:
 			if (below(8) == 0) {

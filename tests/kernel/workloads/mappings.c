@@ -375,6 +375,32 @@ static void forked_and_left(void)
 	MUST(!munmap(address + 4 * PAGE, PAGE));
 }
 
+/* What madvise(2) keeps from children, also where it was moved since; and what it gives back to them. */
+static void kept_from_children(void)
+{
+	char *address = map(10), *to = map(4), *moved = map(4);
+	pid_t child;
+
+	MUST(!madvise(address + 2 * PAGE, 4 * PAGE, MADV_DONTFORK));
+	MUST(!madvise(address + 3 * PAGE, PAGE, MADV_DOFORK));
+	MUST(madvise(address + 1, PAGE, MADV_DONTFORK) == -1 && errno == EINVAL);
+	MUST(!munmap(address + 8 * PAGE, PAGE));
+	MUST(madvise(address + 7 * PAGE, 3 * PAGE, MADV_DONTFORK) == -1 && errno == ENOMEM);
+	MUST(!madvise(moved, 4 * PAGE, MADV_DONTFORK));
+	MUST(resize(moved, 4, 4, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
+	child = fork();
+	MUST(child >= 0);
+	if (!child) {
+		child = fork();
+		MUST(child >= 0);
+		truth_tell_mappings(child ? "child_kept_from" : "grandchild_kept_from");
+		if (child)
+			scenario_wait_for(child);
+		exit(0);
+	}
+	scenario_wait_for(child);
+}
+
 static char *attach_segment(size_t pages)
 {
 	int id = shmget(IPC_PRIVATE, pages * PAGE, 0600);
@@ -463,6 +489,7 @@ static const struct scenario scenarios[] = {
         {"threads_at_once", threads_at_once},
         {"forked", forked},
         {"forked_and_left", forked_and_left},
+        {"kept_from_children", kept_from_children},
 };
 
 static void open_file(void)
