@@ -12,48 +12,12 @@
 #include <sys/shm.h>
 #include <sys/syscall.h>
 
+#include "pages.h"
 #include "scenario.h"
-
-#define PAGE 4096UL
 
 extern char **environ;
 static const char *folder;
 static int file_fd;
-
-static char *map(size_t pages)
-{
-	char *address = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	MUST(address != MAP_FAILED);
-	return address;
-}
-
-static char *map_shared(size_t pages)
-{
-	char *address = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	MUST(address != MAP_FAILED);
-	return address;
-}
-
-/* Addresses that are free and stay free for what the case puts there. */
-static char *reserve(size_t pages)
-{
-	char *address = map(pages);
-
-	MUST(!munmap(address, pages * PAGE));
-	return address;
-}
-
-/* A mapping that the test asks for by name. */
-static void made(const char *name, const void *address, size_t pages, const char *type, uint64_t offset)
-{
-	truth_begin_line(name);
-	truth_add(&truth_line, ", \"made\": [%llu, %llu], \"type\": \"%s\", \"offset\": %llu",
-	          (unsigned long long)(uintptr_t)address,
-	          (unsigned long long)(uintptr_t)address + pages * PAGE, type, (unsigned long long)offset);
-	truth_write();
-}
 
 static void anonymous(void)
 {
@@ -174,11 +138,6 @@ static void overlaid_across_several(void)
 static void protected_in_the_middle(void)
 {
 	MUST(!mprotect(map(6) + 2 * PAGE, 2 * PAGE, PROT_READ));
-}
-
-static void *resize(void *address, size_t old_pages, size_t new_pages, int flags, void *to)
-{
-	return mremap(address, old_pages * PAGE, new_pages * PAGE, flags, to);
 }
 
 static void grown_in_place(void)
