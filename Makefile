@@ -186,7 +186,7 @@ soak:
 	+@$(MAKE) --no-print-directory soak-run
 
 .PHONY: soak-run
-soak-run: all $(WORKLOADS)
+soak-run: all $(WORKLOADS) $(BUILD)/bench/storm
 	$(say) TEST soak
 	$(Q)cd tests/soak && $(PYTEST) $(SOAK_TESTS)
 

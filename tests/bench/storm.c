@@ -1,11 +1,12 @@
 /*
- * Opens and closes at a given rate: two events a pair, for a time. One thread, so that a machine of two CPUs
- * has the other one for whoever follows.
- * Inputs: events a second (0: as many as come), seconds. Output on stdout: "bench: storm EVENTS NS CPU_NS":
- * how many events there were, in how much elapsed time, and the thread's CPU time.
+ * Makes descriptors and closes them at a given rate: two events a pair, for a time. One thread, so that a
+ * machine of two CPUs has the other one for whoever follows. Inputs: the call that makes them, events a
+ * second (0: as many as come), seconds. Output on stdout: "bench: storm EVENTS NS CPU_NS": how many events
+ * there were, in how much elapsed time, and the thread's CPU time.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,10 +25,21 @@ static uint64_t now_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
 }
 
-static int open_and_close(void)
+static int call_open(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* What costs the kernel least: more of them come in a second. */
+static int call_dup(void)
+{
+	return dup(STDIN_FILENO);
+}
+
+static int make_and_close(int (*make)(void))
 {
 	for (int i = 0; i < PAIRS_AT_ONCE; i++) {
-		int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		int fd = make();
 
 		if (fd < 0 || close(fd))
 			return -errno;
@@ -50,18 +62,19 @@ static void keep_pace(uint64_t start_ns, uint64_t events, uint64_t rate)
 
 int main(int argc, char **argv)
 {
-	uint64_t rate = argc == 3 ? strtoull(argv[1], NULL, 10) : 0, events = 0;
-	uint64_t seconds = argc == 3 ? strtoull(argv[2], NULL, 10) : 0, start, cpu;
+	uint64_t rate = argc == 4 ? strtoull(argv[2], NULL, 10) : 0, events = 0;
+	uint64_t seconds = argc == 4 ? strtoull(argv[3], NULL, 10) : 0, start, cpu;
+	bool dups = argc == 4 && !strcmp(argv[1], "dup");
 	int error = 0;
 
-	if (!seconds) {
-		(void)fprintf(stderr, "usage: storm EVENTS_A_SECOND SECONDS\n");
+	if (!seconds || (!dups && strcmp(argv[1], "open"))) {
+		(void)fprintf(stderr, "usage: storm open|dup EVENTS_A_SECOND SECONDS\n");
 		return 2;
 	}
 	start = now_ns(CLOCK_MONOTONIC);
 	cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
 	while (!error && now_ns(CLOCK_MONOTONIC) < start + seconds * 1000000000ULL) {
-		error = open_and_close();
+		error = make_and_close(dups ? call_dup : call_open);
 		events += 2 * PAIRS_AT_ONCE;
 		if (rate)
 			keep_pace(start, events, rate);

@@ -1,9 +1,10 @@
 """50,000 processes a minute, for minutes: under `watch -a` with memory that stays the same, and under `run`, whose
-report has every one of them.
+report has every one of them. And 1,000,000 events a second.
 """
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 
@@ -18,6 +19,8 @@ ROUND = 10000
 ROUNDS = 10
 # By chance, as there are more or fewer at a table; 45 bytes of each that is gone would be as much.
 GROWTH_MOST = 4 << 20
+EVENTS_A_SECOND = 1000000
+STORM_S = 10
 
 
 def test_watching_all_that_come_and_go():
@@ -59,3 +62,21 @@ def test_a_run_of_a_minute_has_each():
         assert (group["origin"], group["type"], group["count"]) == ("memfd_create", "memfd", 1)
         left[group["process"]] = left.get(group["process"], 0) + 1
     assert sorted(left.values()) == [1] * PER_MINUTE
+
+
+def test_a_million_events_a_second_without_loss():
+    """In the ring of the default size, of two processes that keep the pace."""
+    storm = "'%s/bench/storm' dup %d %d" % (leftopen.BUILD, EVENTS_A_SECOND // 2, STORM_S)
+    with tempfile.TemporaryDirectory(prefix="leftopen-soak.") as folder:
+        path = os.path.join(folder, "report.json")
+        done = subprocess.run([leftopen.LEFTOPEN, "run", "--json", path, "--", "sh", "-c", f"{storm} & {storm}; wait"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600,
+                              check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        with open(path, encoding="utf-8") as file:
+            completeness = json.load(file)["completeness"]
+    events = [int(events) for events in re.findall(rb"^bench: storm (\d+) ", done.stdout, re.MULTILINE)]
+    assert len(events) == 2
+    assert sum(events) >= 0.99 * EVENTS_A_SECOND * STORM_S, "the machine is too slow to say: %s" % events
+    assert completeness["complete"] and not completeness["lost"], completeness
+    assert completeness["events"] >= sum(events)
