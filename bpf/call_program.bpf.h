@@ -9,9 +9,10 @@
 #define LEFTOPEN_BPF_CALL_PROGRAM_H
 
 #include "maps.bpf.h"
+#include "capture.bpf.h"
 #include "core_compat.bpf.h"
 
-/* By the thread's lowest bits: who has come by last, a program or a stand-in, and for whom. Chosen by: while
+/* By the thread's lowest bits: who has come by last, a program or a stand-in, and for what. Chosen by: while
  * a thread waits in one, another of the same place would have to make a call on that CPU; then the first
  * one's is told twice. */
 #define TURNS_COUNT 1024
@@ -19,6 +20,9 @@
 struct turn {
 	u32 thread_id;
 	u32 number; /* of the stand-in; 0: the program itself */
+	/* The call, its first argument, and its result or what is there as it begins: one that follows
+	 * differs in one of these. */
+	u64 call, argument, result;
 };
 
 struct {
@@ -28,20 +32,23 @@ struct {
 	__type(value, struct turn);
 } turns __weak SEC(".maps");
 
-/* Who comes by after a lower number of the same call finds that it is done. Of the call before, the highest
- * that came by is left, so that who comes by first finds nothing lower.
- * @return whether this one is the first of its call */
+/* @return whether nobody with a lower number has come by for this call */
 static __always_inline bool turn_take(u32 number)
 {
 	u32 thread_id = bpf_get_current_task_btf()->pid, place = thread_id & (TURNS_COUNT - 1);
 	struct turn *turn = bpf_map_lookup_elem(&turns, &place);
+	struct pt_regs *registers = saved_registers();
 	bool is_done;
 
 	if (!turn)
 		return !number;
-	is_done = turn->thread_id == thread_id && turn->number < number;
+	is_done = turn->thread_id == thread_id && turn->number < number && turn->call == registers->orig_ax &&
+	          turn->argument == registers->di && turn->result == registers->ax;
 	turn->thread_id = thread_id;
 	turn->number = number;
+	turn->call = registers->orig_ax;
+	turn->argument = registers->di;
+	turn->result = registers->ax;
 	return !is_done;
 }
 

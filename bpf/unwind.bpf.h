@@ -45,30 +45,61 @@ static __always_inline struct stack_frame *stack_next(struct capture_scratch *sc
 	return &scratch->stack.frames[at & (STACK_FRAMES_SENT_MAX - 1)];
 }
 
+/* Adds a native frame. @return 0, or -1: as many as are kept are there */
+static __always_inline int stack_push(struct capture_scratch *scratch, const struct file_key *file,
+                                      u64 position, u32 flags)
+{
+	struct stack_frame *frame = stack_next(scratch);
+
+	if (!frame)
+		return -1;
+	frame->kind = FRAME_NATIVE;
+	frame->flags = flags;
+	frame->code = 0;
+	frame->file = *file;
+	frame->position = position;
+	scratch->stack.id =
+	        hash_mix(hash_mix(scratch->stack.id, position),
+	                 frame->file.inode ^ (u64)frame->file.device << 32 ^ frame->file.generation);
+	return 0;
+}
+
+/* Tells of the file that code is mapped from, where that is new.
+ * @param ret_key inode 0: it is from no file
+ * @return as file_send_once() */
+static __always_inline int code_file_tell(const struct capture_scratch *scratch, const struct mapped_at *at,
+                                          struct file_key *ret_key)
+{
+	struct file_use use = {.start_ns = scratch->process_start_ns, .cause = FILE_CALLED, .executable = 1};
+
+	ret_key->inode = 0;
+	ret_key->device = 0;
+	ret_key->generation = 0;
+	if (!at->file)
+		return 0;
+	use.address = at->start;
+	use.length_bytes = at->end - at->start;
+	use.file_offset = at->page_offset << UNWIND_PAGE_SHIFT;
+	compat_file_key(at->file, ret_key);
+	return file_send_once(at->file, ret_key, &use);
+}
+
 /* Looks the address up among the mappings, into scratch->found.
  * @return 0, or -1: it could not be, and that must not be kept */
 static __always_inline int native_find(struct capture_scratch *scratch, u64 address)
 {
 	struct native_position *found = &scratch->found;
-	struct file_use use = {.start_ns = scratch->process_start_ns, .cause = FILE_CALLED, .executable = 1};
 	struct mapped_at at = {};
-	long error;
+	long error = vma_find(scratch, address, &at);
 
-	error = vma_find(scratch, address, &at);
 	found->is_code = error == -VMA_EBUSY || (!error && at.flags & VM_EXEC);
 	found->position = address;
-	found->file.inode = 0;
-	found->file.device = 0;
-	found->file.generation = 0;
-	if (!error && found->is_code && at.file) {
+	if (error || !found->is_code)
+		at.file = NULL;
+	if (at.file)
 		found->position = address - at.start + (at.page_offset << UNWIND_PAGE_SHIFT);
-		compat_file_key(at.file, &found->file);
-		use.address = at.start;
-		use.length_bytes = at.end - at.start;
-		use.file_offset = at.page_offset << UNWIND_PAGE_SHIFT;
-		if (file_send_once(at.file, &found->file, &use))
-			return -1;
-	}
+	if (code_file_tell(scratch, &at, &found->file))
+		return -1;
 	return error == -VMA_EBUSY ? -1 : 0;
 }
 
@@ -144,22 +175,9 @@ __weak __noinline int native_remember(u64 address)
 /* @return 0, or -1: that is no address of code, so that what led to it was no frame either */
 static __always_inline int stack_push_native(struct capture_scratch *scratch, u64 address)
 {
-	struct stack_frame *frame;
-
 	if (!native_remember(address))
 		return -1;
-	frame = stack_next(scratch);
-	if (!frame)
-		return -1;
-	frame->kind = FRAME_NATIVE;
-	frame->flags = 0;
-	frame->code = 0;
-	frame->file = scratch->found.file;
-	frame->position = scratch->found.position;
-	scratch->stack.id =
-	        hash_mix(hash_mix(scratch->stack.id, frame->position),
-	                 frame->file.inode ^ (u64)frame->file.device << 32 ^ frame->file.generation);
-	return 0;
+	return stack_push(scratch, &scratch->found.file, scratch->found.position, 0);
 }
 
 /* Sends the stack where it is new, then the handle under its id. */

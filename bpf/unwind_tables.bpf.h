@@ -36,7 +36,6 @@ static __always_inline int unwind_read(void *memory, __u64 address, __u64 *to, _
 __weak __noinline int unwind_find_range(u64 address)
 {
 	struct capture_scratch *scratch = capture_scratch_get();
-	struct file_use use = {.cause = FILE_CALLED, .executable = 1};
 	struct unwind_file *table;
 	struct unwind_range *range;
 	struct mapped_at at = {};
@@ -57,18 +56,10 @@ __weak __noinline int unwind_find_range(u64 address)
 	range->start = at.start;
 	range->end = at.end;
 	range->delta = 0;
-	range->file.inode = 0;
-	range->file.device = 0;
-	range->file.generation = 0;
 	range->table.count = 0;
+	(void)code_file_tell(scratch, &at, &range->file);
 	if (at.file) {
 		range->delta = at.start - (at.page_offset << UNWIND_PAGE_SHIFT);
-		compat_file_key(at.file, &range->file);
-		use.start_ns = scratch->process_start_ns;
-		use.address = at.start;
-		use.length_bytes = at.end - at.start;
-		use.file_offset = at.page_offset << UNWIND_PAGE_SHIFT;
-		(void)file_send_once(at.file, &range->file, &use);
 		table = bpf_map_lookup_elem(&unwind_files, &range->file);
 		if (table)
 			range->table = *table;
@@ -120,24 +111,6 @@ static __always_inline u32 unwind_take_range(struct capture_scratch *scratch, u6
 	return unwind_find_range(address);
 }
 
-static __always_inline int unwind_push(struct capture_scratch *scratch, const struct unwind_range *range,
-                                       u64 address)
-{
-	struct stack_frame *frame = stack_next(scratch);
-
-	if (!frame)
-		return -1;
-	frame->kind = FRAME_NATIVE;
-	frame->flags = scratch->unwind.is_guess ? FRAME_GUESSED : 0;
-	frame->code = 0;
-	frame->file = range->file;
-	frame->position = address - range->delta;
-	scratch->stack.id =
-	        hash_mix(hash_mix(scratch->stack.id, frame->position),
-	                 frame->file.inode ^ (u64)frame->file.device << 32 ^ frame->file.generation);
-	return 0;
-}
-
 static __always_inline u32 unwind_end_of(int outcome, bool has_table)
 {
 	switch (outcome) {
@@ -173,7 +146,7 @@ static long unwind_frame(u32 index, struct table_walk *walk)
 	place = *(volatile u32 *)&unwind->range;
 	asm volatile("" : "+r"(place));
 	range = &unwind->ranges[place & (UNWIND_RANGES - 1)];
-	if (unwind_push(scratch, range, ip))
+	if (stack_push(scratch, &range->file, ip - range->delta, unwind->is_guess ? FRAME_GUESSED : 0))
 		return 1;
 	row = unwind_find_row(range->table.shard, range->table.first, range->table.count, at - range->delta);
 	*(volatile u64 *)&unwind->row = row;

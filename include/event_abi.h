@@ -364,7 +364,7 @@ enum frame_kind { FRAME_NATIVE = 0, FRAME_PYTHON, FRAME_KIND_COUNT };
 
 struct stack_frame {
 	__u32 kind;           /* enum frame_kind */
-	__u32 flags;          /* FRAME_GUESSED */
+	__u32 flags;          /* FRAME_GUESSED, and of which evaluation (FRAME_EVALUATION_SHIFT) */
 	struct file_key file; /* native: the mapped file, inode 0: none (vdso, JIT) */
 	__u64 position; /* native: offset in the file, or address; Python: bytecode offset (may be -1) */
 	__u64 code;     /* Python: id of an EVENT_PYTHON_CODE */
@@ -379,7 +379,7 @@ enum stack_end {
 	STACK_END_FAULT,          /* user memory could not be read */
 	STACK_END_PYTHON_UNKNOWN, /* the interpreter is there, its thread state was not found */
 	STACK_END_KERNEL_THREAD,  /* a thread of the kernel took the request from a ring (SQPOLL) */
-	STACK_END_NO_TABLE,       /* of the innermost frame's caller's file no unwind table was there yet */
+	STACK_END_NO_TABLE,       /* the unwind table of a frame's file was not there yet */
 	STACK_END_NO_ROW,         /* code of which .eh_frame tells nothing, without frame pointers */
 	STACK_END_NOT_KNOWN,      /* .eh_frame says what unwind tables cannot */
 	STACK_END_NO_CODE,        /* a return address that is no code: the stack was overwritten */

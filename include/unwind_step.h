@@ -21,7 +21,6 @@ enum unwind_outcome {
 	UNWIND_UNREADABLE,  /* the stack cannot be read */
 	UNWIND_NO_PROGRESS, /* the caller's frame would not be above: the stack was overwritten, or the table
 	                       is wrong */
-	UNWIND_OUTCOME_COUNT
 };
 
 #define UNWIND_WORD 8

@@ -275,18 +275,25 @@ static bool machine_step(struct cfi_machine *machine, uint64_t *ret_advance)
 	return valid && !machine->program.failed;
 }
 
+/* What is remembered is left as it is: it takes kilobytes, and is read only where it was written. */
+static void machine_begin(struct cfi_machine *machine, struct byte_reader program,
+                          const struct cfi_factors *factors, const struct cfi_state *initial, uint64_t vaddr)
+{
+	machine->factors = factors;
+	machine->initial = initial;
+	machine->program = program;
+	machine->vaddr = vaddr;
+	machine->state = initial ? *initial : (struct cfi_state){0};
+	machine->remembered_count = 0;
+}
+
 bool cfi_program_begin(const struct cfi_factors *factors, struct byte_reader program,
                        struct cfi_state *ret_state)
 {
 	struct cfi_machine machine;
 	uint64_t advance = 0;
 
-	machine.factors = factors;
-	machine.initial = NULL;
-	machine.program = program;
-	machine.vaddr = 0;
-	machine.state = (struct cfi_state){0};
-	machine.remembered_count = 0;
+	machine_begin(&machine, program, factors, NULL, 0);
 	while (byte_reader_left(&machine.program))
 		if (!machine_step(&machine, &advance) || advance)
 			return false;
@@ -303,12 +310,7 @@ int cfi_program_run(const struct cfi_factors *factors, struct byte_reader progra
 	uint64_t advance = 0;
 	int error = 0;
 
-	machine.factors = factors;
-	machine.initial = initial;
-	machine.program = program;
-	machine.vaddr = start;
-	machine.state = *initial;
-	machine.remembered_count = 0;
+	machine_begin(&machine, program, factors, initial, start);
 	while (byte_reader_left(&machine.program)) {
 		if (!machine_step(&machine, &advance))
 			return row(context, machine.vaddr, NULL);

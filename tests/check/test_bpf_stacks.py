@@ -30,7 +30,7 @@ class Object:
         with open(path, "rb") as file:
             self.bytes = file.read()
         assert self.bytes[:6] == b"\x7fELF\x02\x01", "not a 64-bit, little-endian ELF file"
-        at, _, _, _, size, count = struct.unpack_from("<QIHHHH", self.bytes, 40)[:6]
+        at, = struct.unpack_from("<Q", self.bytes, 40)
         size, count = struct.unpack_from("<HH", self.bytes, 58)
         self.sections = [Section(*struct.unpack_from("<IIQQQQIIQQ", self.bytes, at + i * size)) for i in range(count)]
         self.symbols = [symbol for section in self.sections if section.type == SHT_SYMTAB
