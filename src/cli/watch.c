@@ -29,6 +29,9 @@
 #include "cli/watch_reports.h"
 #include "model/snapshot.h"
 
+/* Chosen by: a report takes longer to write. */
+#define ANSWER_WAIT_MS 5
+
 struct watch {
 	struct options options;
 	struct selected selected; /* processes that are to be followed from now on */
@@ -42,6 +45,7 @@ struct watch {
 	int signal_fd;
 	uint64_t shown;     /* tables */
 	uint64_t next_ns;   /* the next one is due; CLOCK_MONOTONIC */
+	bool asked;         /* one was asked for that has not come yet */
 	bool ended;         /* the next one is the last */
 	bool unread;        /* nobody reads it any more */
 	int failed;         /* exit status of the first report that could not be written */
@@ -242,17 +246,20 @@ static void report_now(struct watch *watch)
 	snapshot_free(snapshot);
 }
 
-/* @return whether a table is asked for */
-static bool take_signal(struct watch *watch)
+static void take_signal(struct watch *watch)
 {
 	struct signalfd_siginfo info;
-	bool asked = false;
 
 	while (read(watch->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		asked = true;
+		watch->asked = true;
 		watch->ended |= info.ssi_signo != SIGUSR1;
 	}
-	return asked;
+}
+
+/* @return whether a table that was asked for can be made: its file, too, which the one before may have */
+static bool can_answer(const struct watch *watch)
+{
+	return watch->asked && (watch->ended || !watch_reports_child(watch->reports));
 }
 
 static int milliseconds_left(uint64_t until_ns)
@@ -260,6 +267,14 @@ static int milliseconds_left(uint64_t until_ns)
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 	return until_ns > now ? (int)((until_ns - now + 999999) / 1000000 % INT32_MAX) : 0;
+}
+
+/* Nothing tells of the end of the child that writes a report. */
+static int wait_ms(const struct watch *watch)
+{
+	int left = milliseconds_left(watch->next_ns);
+
+	return watch->asked && left > ANSWER_WAIT_MS ? ANSWER_WAIT_MS : left;
 }
 
 /* Waits for the next table's time, or for a signal. @return 0, or the exit status */
@@ -274,7 +289,7 @@ static int follow_until_due(struct watch *watch)
 		watch->next_ns += watch->options.interval_ns;
 	while (clock_ns(CLOCK_MONOTONIC) < watch->next_ns && !watch->ended) {
 		look_at_reports(watch);
-		error = following_step(&watch->following, polled, COUNT, milliseconds_left(watch->next_ns));
+		error = following_step(&watch->following, polled, COUNT, wait_ms(watch));
 		if (error) {
 			message_error("events cannot be waited for: %s", strerror(-error));
 			return LAUNCH_STATUS_FAILED;
@@ -284,7 +299,9 @@ static int follow_until_due(struct watch *watch)
 			return LAUNCH_STATUS_FAILED;
 		}
 		/* Last, as a table tells of all that was before the signal. */
-		if (polled[SIGNALS].revents & POLLIN && take_signal(watch))
+		if (polled[SIGNALS].revents & POLLIN)
+			take_signal(watch);
+		if (can_answer(watch))
 			return 0;
 	}
 	watch->next_ns += watch->options.interval_ns;
@@ -320,6 +337,7 @@ static int follow(struct watch *watch)
 		watch->ended |= options->count && watch->shown + 1 >= options->count;
 		if (watch->ended)
 			end_following(watch);
+		watch->asked &= !can_answer(watch);
 		report_now(watch);
 		watch->shown++;
 	}

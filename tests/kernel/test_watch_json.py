@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -28,9 +29,11 @@ def _large():
 
 
 @contextlib.contextmanager
-def stopped_writer(watch):
-    """Stop the child that writes; it goes on in the end."""
+def stopped_writer(watch, asks=False):
+    """Stop the child that writes, maybe because this asks for a report; it goes on in the end."""
     def find():
+        if asks:
+            watch.process.send_signal(signal.SIGUSR1)
         for child in processes.children(watch.process.pid):
             if processes.comm(child) == "leftopen-write":
                 with contextlib.suppress(ProcessLookupError):
@@ -79,6 +82,20 @@ def test_events_are_read_meanwhile(large):
         assert not {writer, watch.process.pid} & watching.pids(report)
         assert watch.interrupt() == 0
         assert os.listdir(watch.folder.name) == ["watch.json"]
+
+
+def test_a_report_that_is_asked_for_while_one_is_written():
+    """It comes once that one is there, though no interval ends."""
+    with Watched() as watched, Watching("-p", str(watched.pid), interval="3600") as watch:
+        watch.ask_for_table()
+        with stopped_writer(watch, asks=True):
+            stamp = watch.stamp()
+            watched.tell("open", "/etc/hosts")
+            watch.process.send_signal(signal.SIGUSR1)
+            time.sleep(0.1)
+            assert watch.stamp() == stamp
+        made = {("watched.py", "open_later", watching.line_of("open_later")): 1}
+        processes.wait_until(lambda: watching.sites_of(watch.look(), watched.pid) == made, "what was made meanwhile")
 
 
 def test_a_disk_that_is_full():
