@@ -207,13 +207,15 @@ static void insert_joined(struct model *model, struct range_set *set, struct ran
 {
 	struct range *low = range->cut_before ? range_set_first_after(set, range->start - 1) : NULL;
 	struct range *high = range->cut_after ? range_set_first_after(set, range->end) : NULL;
+	/* Where nothing lies below, that one is the one above, which may be gone by then. */
+	bool joins_low = low && same_mapping(low, range);
 
 	if (high && same_mapping(range, high)) {
 		set_remove(model, set, high);
 		range->end = high->end;
 		free(high);
 	}
-	if (low && same_mapping(low, range)) {
+	if (joins_low) {
 		low->end = range->end;
 		set->bytes += range->end - range->start;
 		free(range);
