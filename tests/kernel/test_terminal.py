@@ -111,7 +111,7 @@ def test_ctrl_c_is_the_commands_business():
 
 
 def test_death_by_ctrl_c_is_repeated():
-    with Terminal(leftopen.LEFTOPEN, "run", "--", "sh", "-c", "echo ready; exec sleep 1000") as terminal:
+    with Terminal(leftopen.LEFTOPEN, "run", "--", "sh", "-c", "echo ready; read line") as terminal:
         terminal.expect("ready")
         terminal.type("\x03")
         assert terminal.wait() == -signal.SIGINT
