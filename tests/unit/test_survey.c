@@ -208,16 +208,17 @@ Test(survey, all_processes, .timeout = 60)
 	pid_t child = start_holder();
 	struct loader *loader;
 
-	told.process_id = (uint32_t)getppid();
+	told.process_id = (uint32_t)child;
 	cr_assert_eq(loader_open(&options, &loader, &error), 0, "%s", error.text);
 	cr_assert_eq(loader_set_consumer(loader, take_event, &told), 0);
 	cr_assert_eq(loader_survey(loader, SURVEY_FOLLOWS_ALL), 0);
 	cr_assert_eq(told.found, 1);
 	check_numbers(&told);
-	told = (struct told){.process_id = (uint32_t)child};
+	/* No child of this one. Its numbers are not compared: it runs the other tests meanwhile. */
+	told = (struct told){.process_id = (uint32_t)getppid()};
 	cr_assert_eq(loader_survey(loader, SURVEY_FOLLOWS_ALL), 0);
 	cr_assert_eq(told.found, 1);
-	cr_assert_gt(told.number_count, DESCRIPTORS);
+	cr_assert_gt(told.number_count, 0);
 	told = (struct told){.process_id = (uint32_t)getpid()};
 	cr_assert_eq(loader_survey(loader, SURVEY_FOLLOWS_ALL), 0);
 	cr_assert_eq(told.found, 0);
