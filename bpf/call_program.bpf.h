@@ -27,7 +27,7 @@ struct turn {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, TURNS_COUNT);
+	__uint(max_entries, TURNS_COUNT); /* 1 where there are no stand-ins */
 	__type(key, u32);
 	__type(value, struct turn);
 } turns __weak SEC(".maps");

@@ -337,7 +337,8 @@ static int follow(struct watch *watch)
 		watch->ended |= options->count && watch->shown + 1 >= options->count;
 		if (watch->ended)
 			end_following(watch);
-		watch->asked &= !can_answer(watch);
+		if (can_answer(watch))
+			watch->asked = false;
 		report_now(watch);
 		watch->shown++;
 	}

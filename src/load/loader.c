@@ -193,17 +193,17 @@ static int attach_tracepoint(struct loader *loader, struct bpf_program *program,
                              const char *event)
 {
 	struct bpf_object *object = loader->skeleton->obj;
-	struct bpf_program *stand_in;
+	struct bpf_program *stand_in = stand_ins_find(object, 1);
+	uint32_t place = stand_in ? stand_ins_place(object, program) : 0;
 	uint64_t id;
 	int error;
 
 	error = tracefs_event_id(tracefs_fd, "syscalls", event, &id);
 	if (!error)
 		error = attach_to_id(loader, program, id, 0);
-	for (unsigned int number = 1; !error && number <= STAND_INS_MAX; number++) {
+	for (unsigned int number = 2; !error && stand_in; number++) {
+		error = attach_to_id(loader, stand_in, id, place);
 		stand_in = stand_ins_find(object, number);
-		if (stand_in)
-			error = attach_to_id(loader, stand_in, id, stand_ins_place(object, program));
 	}
 	return error;
 }

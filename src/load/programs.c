@@ -19,8 +19,11 @@
 
 static void choose_stand_ins(struct leftopen_bpf *skeleton, const struct btf *kernel)
 {
-	if (!stand_ins_are_needed(kernel))
+	if (!stand_ins_are_needed(kernel)) {
+		/* Cannot fail before loading. */
+		(void)bpf_map__set_max_entries(skeleton->maps.turns, 1);
 		return;
+	}
 	skeleton->rodata->config_stand_ins = 1;
 	skeleton->rodata->config_preemptible = 1;
 	stand_ins_choose(skeleton->obj);

@@ -54,11 +54,11 @@ uint32_t stand_ins_place(const struct bpf_object *object, const struct bpf_progr
 int stand_ins_fill(const struct bpf_object *object, int map_fd)
 {
 	struct bpf_program *program;
+	uint32_t place = 0;
 
-	bpf_object__for_each_program(program, object)
-	{
+	for (program = bpf_object__next_program(object, NULL); program;
+	     program = bpf_object__next_program(object, program), place++) {
 		int program_fd = bpf_program__fd(program);
-		uint32_t place = stand_ins_place(object, program);
 
 		if (bpf_program__type(program) != BPF_PROG_TYPE_TRACEPOINT || program_fd < 0 ||
 		    stand_ins_include(program))

@@ -8,9 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Chosen by: more threads that wait in programs on one CPU are rare; each costs every call some 20 ns. */
-#define STAND_INS_MAX 8
-
 struct bpf_object;
 struct bpf_program;
 struct btf;
@@ -31,7 +28,8 @@ int stand_ins_fill(const struct bpf_object *object, int map_fd);
 /** @return whether the program is one */
 bool stand_ins_include(const struct bpf_program *program);
 
-/** @param number 1 to STAND_INS_MAX: they have to run in this order @return NULL: none is loaded */
+/** @param number from 1 on: they have to run in this order @return NULL: there are no more, or none is loaded
+ */
 struct bpf_program *stand_ins_find(const struct bpf_object *object, unsigned int number);
 
 /** @return the program's place in the array */

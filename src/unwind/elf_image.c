@@ -206,6 +206,7 @@ int elf_image_eh_frame(const struct elf_image *image, struct byte_reader *ret_re
 	Elf64_Ehdr header;
 	Elf64_Shdr section;
 	Elf64_Phdr program;
+	int error;
 
 	if (!image_copy(image, 0, &header, sizeof(header)))
 		return -EINVAL;
@@ -216,17 +217,10 @@ int elf_image_eh_frame(const struct elf_image *image, struct byte_reader *ret_re
 		*ret_is_section = true;
 		return 0;
 	}
-	for (unsigned i = 0; i < header.e_phnum; i++) {
-		int error = 0;
-
-		if (!image_program(image, &header, i, &program))
-			return -EINVAL;
-		if (program.p_type != PT_GNU_EH_FRAME)
-			continue;
-		error = image_find_by_program(image, &program, ret_reader);
-		if (error == 0)
-			*ret_is_section = false;
-		return error;
-	}
-	return -ENOENT;
+	if (!elf_image_find_program(image, PT_GNU_EH_FRAME, &program))
+		return -ENOENT;
+	error = image_find_by_program(image, &program, ret_reader);
+	if (!error)
+		*ret_is_section = false;
+	return error;
 }

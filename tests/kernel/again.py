@@ -1,7 +1,7 @@
 """Processes that get a pid that another one had: by clone3's set_tid (clone(2)), which wants CAP_SYS_ADMIN.
 
-Usage: again.py PID COMMAND..: runs the command as the process of that pid; again.py: children that follow each other
-under one pid, the n-th of which leaves n descriptors open. Outputs: the pid; nothing with a command.
+Usage: again.py PID COMMAND..: runs the command as the process of that pid; again.py COUNT: children that follow each
+other under one pid, the n-th of which leaves n descriptors open. Outputs: the pid; nothing with a command.
 """
 
 import ctypes
@@ -11,7 +11,6 @@ import struct
 import sys
 
 SYS_CLONE3 = 435
-CHILDREN = 4
 
 
 def fork_as(pid):
@@ -40,10 +39,10 @@ def run_as(pid, command):
 
 def main():
     """Run what is asked for."""
-    if len(sys.argv) > 1:
+    if len(sys.argv) > 2:
         run_as(int(sys.argv[1]), sys.argv[2:])
     pid = 0
-    for count in range(1, CHILDREN + 1):
+    for count in range(1, int(sys.argv[1]) + 1):
         child = fork_as(pid) if pid else os.fork()
         if not child:
             leave_open(count)

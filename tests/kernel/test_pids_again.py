@@ -14,7 +14,7 @@ CHILDREN = 4
 
 def test_children_that_follow_each_other():
     """Each is there, with what it left open; its numbers from 100 on are those that no child before it had."""
-    result = leftopen.run(leftopen.PYTHON, AGAIN, options=["--samples", "0"])
+    result = leftopen.run(leftopen.PYTHON, AGAIN, str(CHILDREN), options=["--samples", "0"])
     assert result.status == 0, result.stderr
     pid = int(result.stdout)
     children = [index for index, process in enumerate(result.report["processes"]) if process["pid"] == pid]

@@ -67,16 +67,11 @@ def test_a_run_of_a_minute_has_each():
 def test_a_million_events_a_second_without_loss():
     """In the ring of the default size, of two processes that keep the pace."""
     storm = "'%s/bench/storm' dup %d %d" % (leftopen.BUILD, EVENTS_A_SECOND // 2, STORM_S)
-    with tempfile.TemporaryDirectory(prefix="leftopen-soak.") as folder:
-        path = os.path.join(folder, "report.json")
-        done = subprocess.run([leftopen.LEFTOPEN, "run", "--json", path, "--", "sh", "-c", f"{storm} & {storm}; wait"],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600,
-                              check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        with open(path, encoding="utf-8") as file:
-            completeness = json.load(file)["completeness"]
+    done = leftopen.run("sh", "-c", f"{storm} & {storm}; wait", timeout=600)
+    assert done.status == 0, done.stderr
     events = [int(events) for events in re.findall(rb"^bench: storm (\d+) ", done.stdout, re.MULTILINE)]
     assert len(events) == 2
     assert sum(events) >= 0.99 * EVENTS_A_SECOND * STORM_S, "the machine is too slow to say: %s" % events
+    completeness = done.report["completeness"]
     assert completeness["complete"] and not completeness["lost"], completeness
     assert completeness["events"] >= sum(events)
