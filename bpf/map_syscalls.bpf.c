@@ -24,6 +24,7 @@
 #define PROT_EXEC     4
 #define MAP_ANONYMOUS 0x20
 #define MAP_HUGETLB   0x40000
+#define MREMAP_FIXED  2
 #define MADV_DONTFORK 10
 #define MADV_DOFORK   11
 #define ENOMEM        12
@@ -205,6 +206,34 @@ CALL_PROGRAM("tracepoint/syscalls/sys_enter_mremap", enter_mremap, trace_event_r
 	return 0;
 }
 
+static __always_inline void send_gap(struct followed_process *process, struct capture_scratch *scratch,
+                                     u64 address, u64 bytes)
+{
+	u64 gap = bytes ? vma_gap(scratch, address, bytes) : 0;
+
+	if (gap)
+		send_range(process, EVENT_MAP_RELEASED, address, gap);
+}
+
+/* A move to a fixed place that fails has perhaps unmapped what was there and what it was to cut off, and
+ * moved the first of several mappings (mm/mremap.c, mremap_to, remap_move). Sends no stack, as nothing was
+ * made. */
+static __always_inline void tell_move_failed(struct followed_process *process,
+                                             struct capture_scratch *scratch, struct event_map_moved *event,
+                                             u64 new_address)
+{
+	u64 kept = event->new_length_bytes,
+	    moved = vma_gap(scratch, event->old_address, event->old_length_bytes);
+
+	event->new_address = new_address;
+	event->moved_bytes = moved;
+	send_map_event(event, sizeof(*event));
+	if (moved < kept)
+		send_gap(process, scratch, new_address + moved, kept - moved);
+	if (kept < event->old_length_bytes)
+		send_gap(process, scratch, event->old_address + kept, event->old_length_bytes - kept);
+}
+
 CALL_PROGRAM("tracepoint/syscalls/sys_exit_mremap", exit_mremap, trace_event_raw_sys_exit)
 {
 	struct followed_process *process = followed_current();
@@ -230,6 +259,14 @@ CALL_PROGRAM("tracepoint/syscalls/sys_exit_mremap", exit_mremap, trace_event_raw
 	event->old_length_bytes = whole_pages(registers->si);
 	event->new_length_bytes = whole_pages(registers->dx);
 	event->flags = registers->r10;
+	event->stack = 0;
+	event->new_address = 0;
+	event->moved_bytes = 0;
+	if (failed(ctx->ret) && event->flags & MREMAP_FIXED && !refused(registers->r8, registers->dx)) {
+		tell_move_failed(process, scratch, event, registers->r8);
+		capture_scratch_return(scratch);
+		return 0;
+	}
 	scratch->pending.kind = EVENT_MAP_MOVED;
 	capture_and_send(ctx, process, scratch);
 	return 0;

@@ -38,6 +38,7 @@ struct vma_descent {
 	struct mm_struct *mm;
 	u64 address;
 	u64 entry; /* of the node above */
+	u64 last;  /* address that the node above has there */
 	s64 result;
 };
 
@@ -87,8 +88,11 @@ static long vma_descend(u32 depth, struct vma_descent *descent)
 		if (i >= pivots)
 			break;
 		pivot = scratch->node[1 + i];
-		if (pivot >= descent->address || (i && !pivot))
+		if (pivot >= descent->address || (i && !pivot)) {
+			if (pivot)
+				descent->last = pivot;
 			break;
+		}
 	}
 	/* Read back from a map it is any number to the verifier, which would else go on from here once for
 	 * each. */
@@ -97,6 +101,8 @@ static long vma_descend(u32 depth, struct vma_descent *descent)
 	descent->entry = scratch->node[slots_at & (MAPLE_NODE_WORDS - 1)];
 	if (kind != MAPLE_LEAF)
 		return 0;
+	if (!descent->entry)
+		scratch->mapped.start = descent->last + 1;
 	if (descent->entry >= 4096 && !(descent->entry & 3))
 		descent->result = vma_read(descent, &scratch->mapped);
 	return 1;
@@ -104,16 +110,27 @@ static long vma_descend(u32 depth, struct vma_descent *descent)
 
 /* Descends the current process's tree of mappings under RCU, for when bpf_find_vma cannot take the lock that
  * a sibling thread holds.
- * @return 0: it is in scratch->mapped; -1: not mapped; -VMA_EBUSY: the tree changed meanwhile */
+ * @return 0: it is in scratch->mapped; -1: not mapped, and scratch->mapped.start is where the next mapping
+ * begins, at least: no leaf ends with nothing (lib/maple_tree.c, mab_no_null_split); -VMA_EBUSY: the tree
+ * changed meanwhile */
 __weak __noinline int find_vma_lockless(u64 address)
 {
 	struct mm_struct *mm = BPF_CORE_READ(bpf_get_current_task_btf(), mm);
-	struct vma_descent descent = {.mm = mm, .address = address, .result = -1};
+	struct vma_descent descent = {.mm = mm, .address = address, .last = ~0ULL, .result = -1};
 
 	if (!mm || bpf_core_read(&descent.entry, sizeof(descent.entry), &mm->mm_mt.ma_root))
 		return -1;
 	bpf_loop(MAPLE_HEIGHT_MAX, vma_descend, &descent, 0);
 	return descent.result;
+}
+
+static __always_inline long find_vma_again(u64 address)
+{
+	long error = -VMA_EBUSY;
+
+	for (u32 i = 0; i < VMA_FIND_ATTEMPTS && error == -VMA_EBUSY; i++)
+		error = find_vma_lockless(address);
+	return error;
 }
 
 /* @return 0: it is in *at; -VMA_EBUSY: the mappings change all the time; else it is not mapped */
@@ -123,10 +140,22 @@ static __always_inline long vma_find(struct capture_scratch *scratch, u64 addres
 
 	if (error != -VMA_EBUSY)
 		return error;
-	for (u32 i = 0; i < VMA_FIND_ATTEMPTS && error == -VMA_EBUSY; i++)
-		error = find_vma_lockless(address);
+	error = find_vma_again(address);
 	*at = scratch->mapped;
 	return error;
+}
+
+/* @return of so many bytes from an address on, how many come before the first that is mapped; 0 also where
+ * that cannot be told */
+static __always_inline u64 vma_gap(struct capture_scratch *scratch, u64 address, u64 bytes)
+{
+	u64 gap;
+
+	scratch->mapped.start = address;
+	if (find_vma_again(address) != -1)
+		return 0;
+	gap = scratch->mapped.start - address;
+	return gap < bytes ? gap : bytes;
 }
 
 #endif

@@ -246,8 +246,12 @@ struct event_map_moved {
 	__u64 new_length_bytes;
 	__u64 flags; /* MREMAP_* */
 	__u64 stack;
+	/* Of a call that failed with MREMAP_FIXED, else 0. Of several mappings the first may have moved by
+	 * then: so much from old_address on is not mapped there any more. */
+	__u64 new_address;
+	__u64 moved_bytes;
 };
-EVENT_ASSERT_SIZE(struct event_map_moved, 88);
+EVENT_ASSERT_SIZE(struct event_map_moved, 104);
 
 struct event_process_forked {
 	struct event_header header; /* the parent's */

@@ -96,7 +96,11 @@ static bool map_moved_valid(const struct event_map_moved *event)
 {
 	/* A call that failed may have asked for anything. include/linux/err.h, MAX_ERRNO */
 	if (event->result < 0)
-		return event->result >= -4095;
+		return event->result >= -4095 &&
+		       (!event->moved_bytes || (event->moved_bytes <= event->old_length_bytes &&
+		                                map_valid(event->old_address, event->moved_bytes) &&
+		                                (int64_t)event->new_address >= 0 &&
+		                                map_valid(event->new_address, event->moved_bytes)));
 	return map_valid(event->old_address, event->old_length_bytes) && event->new_length_bytes &&
 	       map_valid((uint64_t)event->result, event->new_length_bytes);
 }

@@ -19,6 +19,7 @@
 #include "model/reconcile.h"
 #include "model/tables.h"
 #include "model/targets.h"
+#include "model/transits.h"
 
 int model_new(struct model **ret_model)
 {
@@ -343,14 +344,14 @@ static int apply_map_range(struct model *model, struct process *process,
 		return error;
 	switch (event->header.type) {
 	case EVENT_MAP_RELEASED:
-		return ranges_unmap(model, space, start, end, event->header.thread_id);
+		return transits_unmap(model, space, start, end, event->header.thread_id);
 	case EVENT_MAP_RELEASE_FAILED:
-		return ranges_unmap_failed(model, space, start, end, event->header.thread_id);
+		return transits_unmap_failed(model, space, start, end, event->header.thread_id);
 	case EVENT_MAP_DONTFORK:
 	case EVENT_MAP_DOFORK:
 		return ranges_advise_fork(model, space, start, end, event->header.type == EVENT_MAP_DOFORK);
 	default:
-		return ranges_move_begin(model, space, start, end, event->header.thread_id);
+		return transits_move_begin(model, space, start, end, event->header.thread_id);
 	}
 }
 
@@ -364,7 +365,7 @@ static int apply_map_moved(struct model *model, struct process *process, const s
 		return error;
 	fill_maker(process, &event->header, event->stack, HANDLE_ORIGIN_MREMAP, &maker);
 	maker.type = HANDLE_TYPE_ANON;
-	error = ranges_move_end(model, space, event, &maker);
+	error = transits_move_end(model, space, event, &maker);
 	return error == -ENOSPC ? 0 : error;
 }
 

@@ -50,7 +50,7 @@ struct address_space {
 	uint32_t holders;
 	const struct process *reporter; /* while a snapshot is made: the holder that stands for all */
 	struct range_set *ranges;
-	struct transit *transits; /* ranges on their way, by thread (ranges.c) */
+	struct transit *transits; /* ranges on their way, by thread (transits.c) */
 	uint64_t peak;
 	uint64_t heap_end;    /* of what brk(2) has mapped; 0: nothing */
 	bool awaits_baseline; /* it was there before it was seen: what a survey finds is nobody's to blame */
@@ -115,34 +115,16 @@ struct range_suspect *ranges_suspect_after(const struct address_space *space, ui
 int ranges_forget_makers(struct model *model, struct address_space *space, uint64_t until_ns);
 
 /**
- * Unmaps addresses: a range in their middle splits. The pieces are kept under the thread's id until its next
- * call that changes mappings, in case this one fails; of at most 256 threads of a space.
- * @return 0, or -ENOMEM
+ * Takes out what is mapped between two addresses: a range in their middle splits.
+ * @param ret_pieces theirs, lowest first, to be put back or freed @return 0, or -ENOMEM
  */
-int ranges_unmap(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
-                 uint32_t thread_id);
+int ranges_cut_out(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
+                   struct range **ret_pieces);
 
-/**
- * An unmapping failed. Where it is the thread's last ranges_unmap(), its pieces are there again, joined to
- * what they were cut from; else nothing changes, as the kernel refused it before it looked at the mappings.
- * @return 0, or -ENOMEM
- */
-int ranges_unmap_failed(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
-                        uint32_t thread_id);
-
-/** mremap(2) began: the range is in transit, and nobody else's mapping is taken for it. @return 0, or -ENOMEM
- */
-int ranges_move_begin(struct model *model, struct address_space *space, uint64_t start, uint64_t end,
-                      uint32_t thread_id);
-
-/**
- * mremap(2) came back.
- * @param maker used where it duplicated a shared mapping (old length 0)
- * @return 0, -ENOMEM or -ENOSPC
- * @source mremap(2); mm/mremap.c
- */
-int ranges_move_end(struct model *model, struct address_space *space, const struct event_map_moved *event,
-                    const struct maker *maker);
+/** A piece that was cut out is mapped, where nothing else is by now. It is freed in the end, or where that
+ * fails.
+ * @return 0, or -ENOMEM */
+int ranges_put_back(struct model *model, struct address_space *space, struct range *piece);
 
 /**
  * Children get what is mapped between two addresses, or do not.

@@ -22,9 +22,7 @@ BATCHES = [
 
 @pytest.mark.parametrize("stressors", BATCHES, ids="-".join)
 def test_stressors(watch, group, tmp_path, stressors):
-    # Without advice at random: where pages were merged (MADV_MERGEABLE), freezing interrupts an mremap that has
-    # unmapped the end of its range by then (ERESTARTSYS), which only the next survey sees.
-    command = ["stress-ng", "--temp-path", str(tmp_path), "--timeout", "120", "--no-madvise"]
+    command = ["stress-ng", "--temp-path", str(tmp_path), "--timeout", "120"]
     for stressor in stressors:
         command += ["--" + stressor, "1"]
     # It leaves files where it is run.

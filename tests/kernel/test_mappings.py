@@ -14,6 +14,7 @@ CASES = [
     "map_that_fails", "overlaid_in_the_middle", "overlaid_across_several", "protected_in_the_middle", "grown_in_place",
     "grown_by_a_move", "part_grown_by_a_move", "moved_over_another", "moved_and_shrunk", "shrunk",
     "file_grown_by_a_move", "duplicated", "duplicated_from_the_middle", "old_range_kept", "resize_that_fails",
+    "move_of_several_that_fails", "move_that_is_interrupted",
     "shifted_many_times", "by_libc", "threads_at_once", "forked", "forked_and_left", "kept_from_children", "segment",
     "segment_detached", "aio_ring", "huge_pages", "heap"]
 CHILDREN = ["forked_child", "idle_child", "child_kept_from", "grandchild_kept_from"]

@@ -43,6 +43,7 @@ TESTS = {
     "test_mappings.py": "",
     "test_processes.py": "",
     "test_endings.py": "",
+    "test_pids_again.py": "",
     "test_python_marks.py": "debian",
     "test_python_frames.py": "debian or embedd",
     "test_demo.py": "",

@@ -284,6 +284,31 @@ Test(decode, descriptors_out_of_range)
 	ACCEPTED(EVENT_SPACE_RANGES, ranges.count, 0);
 }
 
+static bool half_moved_accepted(uint64_t new_address, uint64_t moved_bytes)
+{
+	static union any_event event;
+	size_t bytes = event_example(EVENT_MAP_MOVED, &event);
+
+	event.map_moved.result = -EPERM;
+	event.map_moved.old_address = 4096;
+	event.map_moved.old_length_bytes = 3 * 4096;
+	event.map_moved.new_address = new_address;
+	event.map_moved.moved_bytes = moved_bytes;
+	return decode(&event, bytes);
+}
+
+Test(decode, move_in_part_out_of_range)
+{
+	cr_assert(half_moved_accepted(0, 0));
+	cr_assert(half_moved_accepted(4096, 3 * 4096));
+	cr_assert_not(half_moved_accepted(4096, 4 * 4096));
+	cr_assert_not(half_moved_accepted(4096, UINT64_MAX));
+	cr_assert_not(half_moved_accepted(UINT64_MAX - 4095, 4096));
+	cr_assert_not(half_moved_accepted(1ULL << 63, 4096));
+	/* In vain it may ask for any address. */
+	cr_assert(half_moved_accepted(UINT64_MAX, 0));
+}
+
 Test(decode, mappings_out_of_range)
 {
 	static union any_event event;

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "model/ranges.h"
+#include "model/transits.h"
 #include "random_numbers.h"
 
 #define PAGE       4096ULL
@@ -60,17 +61,17 @@ static void map(struct address_space *where, uint64_t page, uint64_t pages)
 
 static void unmap(struct address_space *where, uint64_t page, uint64_t pages, uint32_t thread)
 {
-	cr_assert_eq(ranges_unmap(model, where, page * PAGE, (page + pages) * PAGE, thread), 0);
+	cr_assert_eq(transits_unmap(model, where, page * PAGE, (page + pages) * PAGE, thread), 0);
 }
 
 static void unmap_failed(struct address_space *where, uint64_t page, uint64_t pages, uint32_t thread)
 {
-	cr_assert_eq(ranges_unmap_failed(model, where, page * PAGE, (page + pages) * PAGE, thread), 0);
+	cr_assert_eq(transits_unmap_failed(model, where, page * PAGE, (page + pages) * PAGE, thread), 0);
 }
 
 static void move_begin(struct address_space *where, uint64_t page, uint64_t pages, uint32_t thread)
 {
-	cr_assert_eq(ranges_move_begin(model, where, page * PAGE, (page + pages) * PAGE, thread), 0);
+	cr_assert_eq(transits_move_begin(model, where, page * PAGE, (page + pages) * PAGE, thread), 0);
 }
 
 static void move_end(struct address_space *where, uint64_t page, uint64_t pages, int64_t to,
@@ -86,7 +87,27 @@ static void move_end(struct address_space *where, uint64_t page, uint64_t pages,
 	};
 	struct maker maker = maker_now();
 
-	cr_assert_eq(ranges_move_end(model, where, &event, &maker), 0);
+	cr_assert_eq(transits_move_end(model, where, &event, &maker), 0);
+}
+
+/* Of several mappings the first had moved by then. */
+static void move_failed_after(struct address_space *where, uint64_t page, uint64_t pages, uint64_t to,
+                              uint64_t moved_pages)
+{
+	struct event_map_moved event = {
+	        .header.thread_id = THREAD,
+	        .result = -EPERM,
+	        .old_address = page * PAGE,
+	        .old_length_bytes = pages * PAGE,
+	        .new_length_bytes = pages * PAGE,
+	        .flags = MREMAP_MAYMOVE | MREMAP_FIXED,
+	        .new_address = to * PAGE,
+	        .moved_bytes = moved_pages * PAGE,
+	};
+	struct maker maker = maker_now();
+
+	move_begin(where, page, pages, THREAD);
+	cr_assert_eq(transits_move_end(model, where, &event, &maker), 0);
 }
 
 static void move(struct address_space *where, uint64_t page, uint64_t pages, int64_t to, uint64_t new_pages)
@@ -137,7 +158,7 @@ Test(ranges, nothing_to_map_or_unmap)
 	unmap(space, 12, 0, THREAD);
 	unmap(space, 100, 5, THREAD);
 	/* A length that wraps around. */
-	cr_assert_eq(ranges_unmap(model, space, 12 * PAGE, 11 * PAGE, THREAD), 0);
+	cr_assert_eq(transits_unmap(model, space, 12 * PAGE, 11 * PAGE, THREAD), 0);
 	CHECK(1, 10);
 }
 
@@ -198,6 +219,25 @@ Test(ranges, moved)
 	map(space, 200, 5);
 	move(space, 50, 3, 201, 3);
 	CHECK(5, 12);
+}
+
+Test(ranges, moved_in_part_by_a_call_that_failed)
+{
+	map(space, 10, 10);
+	map(space, 100, 10);
+	move_failed_after(space, 10, 10, 100, 0);
+	CHECK(2, 20);
+	move_failed_after(space, 10, 10, 100, 4);
+	CHECK(3, 16);
+	unmap(space, 104, 6, THREAD);
+	CHECK(2, 10);
+	unmap(space, 10, 4, THREAD);
+	CHECK(2, 10);
+	/* Where its start was not mapped it moved nothing. */
+	move_failed_after(space, 10, 10, 200, 4);
+	CHECK(2, 10);
+	unmap(space, 14, 6, THREAD);
+	CHECK(1, 4);
 }
 
 Test(ranges, grown_and_shrunk)

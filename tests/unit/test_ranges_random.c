@@ -8,9 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "model/range_set.h"
 #include "model/ranges.h"
+#include "model/transits.h"
 #include "random_numbers.h"
 
 #define PAGE   4096ULL
@@ -174,9 +176,9 @@ static void do_unmap(struct pair *pair, uint64_t page, uint64_t count, uint32_t 
 {
 	uint64_t start = page * PAGE, end = (page + count) * PAGE;
 
-	cr_assert_eq(ranges_unmap(model, pair->space, start, end, thread), 0);
+	cr_assert_eq(transits_unmap(model, pair->space, start, end, thread), 0);
 	if (fails)
-		cr_assert_eq(ranges_unmap_failed(model, pair->space, start, end, thread), 0);
+		cr_assert_eq(transits_unmap_failed(model, pair->space, start, end, thread), 0);
 	else
 		pages_clear(pair, page, count);
 }
@@ -187,6 +189,17 @@ static void do_advise(struct pair *pair, uint64_t page, uint64_t count, bool do_
 	/* Where nothing is to be changed the set is not looked through. */
 	if (!do_fork || has_advice(pair))
 		pages_advise(pair, page, count, do_fork);
+}
+
+static void send_move(struct pair *pair, const struct event_map_moved *event)
+{
+	uint32_t thread = event->header.thread_id;
+	struct maker maker = {.made_ns = ++now_ns, .thread_id = thread};
+
+	cr_assert_eq(transits_move_begin(model, pair->space, event->old_address,
+	                                 event->old_address + event->old_length_bytes, thread),
+	             0);
+	cr_assert_eq(transits_move_end(model, pair->space, event, &maker), 0);
 }
 
 static void call_move(struct pair *pair, uint64_t page, uint64_t count, int64_t to, uint64_t new_count,
@@ -200,10 +213,25 @@ static void call_move(struct pair *pair, uint64_t page, uint64_t count, int64_t 
 	        .new_length_bytes = new_count * PAGE,
 	        .flags = flags,
 	};
-	struct maker maker = {.made_ns = ++now_ns, .thread_id = thread};
 
-	cr_assert_eq(ranges_move_begin(model, pair->space, page * PAGE, (page + count) * PAGE, thread), 0);
-	cr_assert_eq(ranges_move_end(model, pair->space, &event, &maker), 0);
+	send_move(pair, &event);
+}
+
+static void call_move_in_part(struct pair *pair, uint64_t page, uint64_t count, uint64_t to,
+                              uint64_t moved_count, uint32_t thread)
+{
+	struct event_map_moved event = {
+	        .header.thread_id = thread,
+	        .result = -EPERM,
+	        .old_address = page * PAGE,
+	        .old_length_bytes = count * PAGE,
+	        .new_length_bytes = count * PAGE,
+	        .flags = MREMAP_MAYMOVE | MREMAP_FIXED,
+	        .new_address = to * PAGE,
+	        .moved_bytes = moved_count * PAGE,
+	};
+
+	send_move(pair, &event);
 }
 
 static bool overlap(uint64_t a, uint64_t a_count, uint64_t b, uint64_t b_count)
@@ -224,7 +252,7 @@ static void do_move(struct pair *pair, uint64_t page, uint64_t count, uint32_t t
 	uint64_t to = below(PAGES), new_count = 1 + below(PAGES - to);
 	bool dont_fork;
 
-	switch (below(5)) {
+	switch (below(6)) {
 	case 0: /* in vain */
 		call_move(pair, page, count, -ENOMEM, new_count, 1, thread);
 		return;
@@ -245,6 +273,14 @@ static void do_move(struct pair *pair, uint64_t page, uint64_t count, uint32_t t
 		call_move(pair, page, 0, (int64_t)to, new_count, 1, thread);
 		pages_map(pair, to, new_count, now_ns);
 		pages_keep_advice(pair, to, new_count, dont_fork);
+		return;
+	case 4: /* in vain, when the first of it had moved */
+		if (!pair->pages[page].owner || to + count > PAGES || overlap(page, count, to, count))
+			return;
+		new_count = below(count);
+		call_move_in_part(pair, page, count, to, new_count, thread);
+		if (new_count)
+			pages_move(pair, page, new_count, to, new_count);
 		return;
 	default:
 		if (overlap(page, count, to, new_count))

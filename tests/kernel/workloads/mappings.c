@@ -12,6 +12,7 @@
 #include <sys/shm.h>
 #include <sys/syscall.h>
 
+#include "failed_moves.h"
 #include "pages.h"
 #include "scenario.h"
 
@@ -220,24 +221,6 @@ static void old_range_kept(void)
 	made("old_range_kept_made", moved, 5, "anon", 0);
 }
 
-static void resize_that_fails(void)
-{
-	char *address = map(8), *other = map(3);
-
-	/* No room to grow in place. */
-	MUST(mmap(address + 6 * PAGE, PAGE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
-	     MAP_FAILED);
-	MUST(resize(address, 6, 7, 0, NULL) == MAP_FAILED && errno == ENOMEM);
-	MUST(resize(address, 6, 0, MREMAP_MAYMOVE, NULL) == MAP_FAILED && errno == EINVAL);
-	MUST(resize(address + 1, 2, 3, MREMAP_MAYMOVE, NULL) == MAP_FAILED && errno == EINVAL);
-	MUST(resize(address, 6, 6, MREMAP_MAYMOVE | MREMAP_FIXED, address + PAGE) == MAP_FAILED &&
-	     errno == EINVAL);
-	MUST(resize(address, 6, 6, MREMAP_FIXED, other) == MAP_FAILED && errno == EINVAL);
-	/* A private mapping has no second one. */
-	MUST(resize(other, 0, 3, MREMAP_MAYMOVE, NULL) == MAP_FAILED && errno == EINVAL);
-	MUST(resize(address, 6, 1UL << 50, MREMAP_MAYMOVE, NULL) == MAP_FAILED);
-}
-
 static void shifted_many_times(void)
 {
 	char *address = map(2);
@@ -443,6 +426,8 @@ static const struct scenario scenarios[] = {
         {"duplicated_from_the_middle", duplicated_from_the_middle},
         {"old_range_kept", old_range_kept},
         {"resize_that_fails", resize_that_fails},
+        {"move_of_several_that_fails", move_of_several_that_fails},
+        {"move_that_is_interrupted", move_that_is_interrupted},
         {"shifted_many_times", shifted_many_times},
         {"by_libc", by_libc},
         {"threads_at_once", threads_at_once},
