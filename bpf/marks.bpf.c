@@ -8,6 +8,7 @@
 #include <bpf/bpf_tracing.h>
 #include "call_program.bpf.h"
 #include "mark.bpf.h"
+#include "test_name.bpf.h"
 
 /* Those at uprobes call none. */
 struct {
@@ -63,70 +64,40 @@ CALL_PROGRAM("tracepoint/syscalls/sys_enter_exit_group", enter_exit_group, trace
 	return 0;
 }
 
-static const char pytest_variable[] = "PYTEST_CURRENT_TEST";
-#define PYTEST_VARIABLE_LENGTH (sizeof(pytest_variable) - 1)
-
-static __always_inline int test_announced(struct followed_process *process, u64 value)
-{
-	struct walk_scratch *scratch = walk_scratch_borrow();
-	struct event_test *event;
-	long length;
-	u32 bytes;
-
-	if (!scratch)
-		return 0;
-	event = &scratch->test;
-	event->reserved = 0;
-	length = bpf_probe_read_user_str(event->name, sizeof(event->name), (void *)value);
-	if (length < 1) {
-		walk_scratch_return(scratch);
-		return 0;
-	}
-	event->bytes = length;
-	bytes = offsetof(struct event_test, name) + (u32)length;
-	fill_header(&event->header, EVENT_TEST, bytes, process->start_ns);
-	if (bytes <= sizeof(*event))
-		send_process_event(event, bytes, LOSS_RING_FULL_PROCESSES);
-	walk_scratch_return(scratch);
-	return 0;
-}
-
-/* @return whether the string at that address begins with the variable's name */
-static __always_inline bool names_test(u64 address, char *ret_after)
-{
-	char name[PYTEST_VARIABLE_LENGTH + 2] = {};
-
-	if (bpf_probe_read_user_str(name, sizeof(name), (void *)address) < (long)PYTEST_VARIABLE_LENGTH + 1)
-		return false;
-	for (u32 i = 0; i < PYTEST_VARIABLE_LENGTH; i++)
-		if (name[i] != pytest_variable[i])
-			return false;
-	*ret_after = name[PYTEST_VARIABLE_LENGTH];
-	return true;
-}
-
-/* pytest sets the variable for setup, call and teardown of each test (_pytest/runner.py). */
+/* Variables that name the test: pytest's for setup, call and teardown of each (_pytest/runner.py), and
+ * leftopen's own for any other suite. CPython up to 3.8 sets them by putenv. */
 SEC("uprobe")
 int mark_setenv(struct pt_regs *ctx)
 {
 	struct followed_process *process = followed_current();
-	char after;
+	u32 length;
 
 	compat_use_thread_stack(ctx, &no_programs);
-	if (process && names_test(ctx->di, &after) && !after)
-		test_announced(process, ctx->si);
+	if (process && (length = test_variable(ctx->di, '\0')))
+		test_send(process, ctx->si, TEST_ANNOUNCED);
 	return 0;
 }
 
-/* CPython up to 3.8 sets environment variables by putenv. */
 SEC("uprobe")
 int mark_putenv(struct pt_regs *ctx)
 {
 	struct followed_process *process = followed_current();
-	char after;
+	u32 length;
 
 	compat_use_thread_stack(ctx, &no_programs);
-	if (process && names_test(ctx->di, &after) && after == '=')
-		test_announced(process, ctx->di + PYTEST_VARIABLE_LENGTH + 1);
+	if (process && (length = test_variable(ctx->di, '=')))
+		test_send(process, ctx->di + length + 1, TEST_ANNOUNCED);
+	return 0;
+}
+
+/* leftopen's own function, in whichever copy of it the process runs. */
+SEC("uprobe")
+int mark_named(struct pt_regs *ctx)
+{
+	struct followed_process *process = followed_current();
+
+	compat_use_thread_stack(ctx, &no_programs);
+	if (process)
+		test_send(process, ctx->di, TEST_MARKED);
 	return 0;
 }

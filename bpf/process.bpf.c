@@ -11,6 +11,7 @@
 #include "mark.bpf.h"
 #include "path.bpf.h"
 #include "table_holders.bpf.h"
+#include "test_name.bpf.h"
 
 #define SIGNAL_GROUP_EXIT 4
 /* arch/x86/include/asm/segment.h: __USER32_CS, in which such a program begins. */
@@ -152,6 +153,7 @@ int BPF_PROG(process_execed, struct task_struct *task, pid_t old_thread_id, stru
 	bpf_probe_read_kernel_str(event.comm, sizeof(event.comm), task->comm);
 	send_process_event(&event, sizeof(event), LOSS_RING_FULL_PROCESSES);
 	send_arguments(process, mm);
+	test_send_inherited(process, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
 	table_send_numbers((u64)files, 0, TABLE_EXECED, event.header.process_id);
 	return 0;
 }

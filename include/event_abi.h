@@ -443,10 +443,18 @@ struct event_file {
 };
 
 /* A test begins in this process, or enters its next phase. */
+/* Who says which test runs. */
+enum test_source {
+	TEST_ANNOUNCED = 0, /* the process itself: its runner set a variable of its environment */
+	TEST_INHERITED,     /* LEFTOPEN_TEST in the environment that its program began with */
+	TEST_MARKED,        /* `leftopen mark`: for all that are followed and have no test of their own */
+	TEST_SOURCE_COUNT
+};
+
 struct event_test {
 	struct event_header header;
 	__u32 bytes;
-	__u32 reserved;
+	__u32 source; /* enum test_source */
 	char name[TEST_NAME_BYTES];
 };
 

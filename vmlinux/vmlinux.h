@@ -183,6 +183,8 @@ struct mm_struct {
 	struct mm_context context;
 	unsigned long arg_start;
 	unsigned long arg_end;
+	unsigned long env_start;
+	unsigned long env_end;
 	struct file *exe_file;
 };
 

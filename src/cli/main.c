@@ -10,6 +10,7 @@
 #include "base/version.h"
 #include "cli/doctor.h"
 #include "cli/launch.h"
+#include "cli/mark.h"
 #include "cli/message.h"
 #include "cli/run.h"
 #include "cli/watch.h"
@@ -23,6 +24,7 @@ struct command {
 static const struct command commands[] = {
         {"run", "run a command, follow it and all its descendants, say what was left open", run_main},
         {"watch", "follow what runs already, and print again and again which places hold most", watch_main},
+        {"mark", "say which test begins, from a script that is followed", mark_main},
         {"doctor", "say what this kernel and this user can do, and what to do about the rest", doctor_main},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -203,6 +203,8 @@ int session_learn_files(struct session *session, char *const *paths, size_t coun
 	if (error)
 		return error;
 	loader_switch(session->loader, true);
+	/* For `leftopen mark`. */
+	map_for_a_moment(session, "/proc/self/exe");
 	for (size_t i = 0; i < count; i++) {
 		session->learning.marks_later = i >= likely;
 		map_for_a_moment(session, paths[i]);

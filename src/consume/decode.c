@@ -194,7 +194,8 @@ static bool contents_valid(const struct event_header *header, size_t bytes)
 	case EVENT_TEST: {
 		const struct event_test *test = event;
 
-		return test->bytes >= 1 && test->bytes <= bytes - offsetof(struct event_test, name) &&
+		return test->source < TEST_SOURCE_COUNT && test->bytes >= 1 &&
+		       test->bytes <= bytes - offsetof(struct event_test, name) &&
 		       !test->name[test->bytes - 1];
 	}
 	default:

@@ -274,6 +274,7 @@ int loader_attach_mark(struct loader *loader, enum mark_program program, const c
 	        [MARK_PROGRAM_PYTHON_COLLECT] = loader->skeleton->progs.mark_python_collect,
 	        [MARK_PROGRAM_SETENV] = loader->skeleton->progs.mark_setenv,
 	        [MARK_PROGRAM_PUTENV] = loader->skeleton->progs.mark_putenv,
+	        [MARK_PROGRAM_NAMED] = loader->skeleton->progs.mark_named,
 	};
 	struct bpf_link *link = bpf_program__attach_uprobe(programs[program], false, -1, path, file_offset);
 	int error;

@@ -33,9 +33,11 @@ static const struct mark_row mark_rows[] = {
         {"ruby_cleanup", "ruby_init", MARK_PROGRAM_EXIT},
         /* libc: main's return calls it too. */
         {"exit", "__libc_start_main", MARK_PROGRAM_EXIT},
-        /* pytest's current test: PYTEST_CURRENT_TEST. */
+        /* Variables that name the current test: PYTEST_CURRENT_TEST, LEFTOPEN_TEST. */
         {"setenv", "__libc_start_main", MARK_PROGRAM_SETENV},
         {"putenv", "__libc_start_main", MARK_PROGRAM_PUTENV},
+        /* leftopen mark (cli/mark.c) */
+        {"leftopen_mark_test", "leftopen_mark_test", MARK_PROGRAM_NAMED},
 };
 #define MARK_ROWS (sizeof(mark_rows) / sizeof(mark_rows[0]))
 

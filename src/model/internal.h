@@ -41,11 +41,12 @@ struct maker {
 	uint64_t made_ns;
 	uint32_t thread_id;
 	struct test_id test;
-	uint32_t test_serial; /* how many tests its process had begun: more by the end means that it outlived
-	                         its own */
-	uint16_t origin;      /* enum handle_origin */
-	uint8_t type;         /* enum handle_type */
-	uint8_t category;     /* enum handle_category */
+	uint32_t test_serial : 31; /* how many tests had begun: more by the end means that it outlived its own
+	                            */
+	uint32_t test_marked : 1;  /* these are the marked ones, else those of its process */
+	uint16_t origin;           /* enum handle_origin */
+	uint8_t type;              /* enum handle_type */
+	uint8_t category;          /* enum handle_category */
 };
 _Static_assert(HANDLE_TYPE_COUNT <= UINT8_MAX && CATEGORY_COUNT <= UINT8_MAX,
                "a maker's fields are too small");
@@ -121,6 +122,7 @@ struct process {
 	uint64_t closed_with_threads; /* descriptors that were opened in such a table and went with it */
 	struct address_space *space;
 	struct test_id test;
+	struct test_id inherited_test; /* of the environment that its program, or an ancestor's, began with */
 	uint32_t test_serial;
 	bool announces_tests;
 	bool root; /* following began with it, and it has not run a program yet */
@@ -166,7 +168,9 @@ struct model {
 	struct model_stack *stacks;
 	struct model_file *files;
 	struct model_test *tests_by_name;
-	struct model_test **tests; /* by id - 1 */
+	struct model_test **tests;  /* by id - 1 */
+	struct test_id marked_test; /* that runs wherever no process has one of its own */
+	uint32_t marked_serial;     /* how many of them have begun or ended */
 	size_t test_count, test_capacity;
 	uint64_t next_generation;
 	uint32_t survey; /* the one that runs, or comes next */

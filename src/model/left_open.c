@@ -189,8 +189,9 @@ size_t group_tests_merge(struct group_test *tests, size_t count)
 
 /* Entries come in order of time, so a test's most often follow each other; what is left double is merged when
  * the group ends. */
-static int count_test(struct model_group *group, const struct process *process, const struct maker *maker)
+static int count_test(struct model_group *group, const struct fold *fold, const struct maker *maker)
 {
+	uint32_t begun = maker->test_marked ? fold->model->marked_serial : fold->process->test_serial;
 	struct group_test *test = group->test_count ? &group->tests[group->test_count - 1] : NULL;
 	int error;
 
@@ -205,7 +206,7 @@ static int count_test(struct model_group *group, const struct process *process, 
 		*test = (struct group_test){.test = maker->test};
 	}
 	test->made++;
-	test->outlived += process->test_serial > maker->test_serial;
+	test->outlived += begun > maker->test_serial;
 	return 0;
 }
 
@@ -314,7 +315,7 @@ static int add_to_group(const struct fold *fold, struct model_group *group, cons
 		group->oldest_ns = maker->made_ns;
 	group->newest_ns = maker->made_ns;
 	group->slices |= 1U << slice_of(fold->process, maker->made_ns, fold->until_ns);
-	error = count_test(group, fold->process, maker);
+	error = count_test(group, fold, maker);
 	if (error || (fold->samples && group->sample_count >= fold->samples))
 		return error;
 	return add_sample(fold->model, group, entry);

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "model/current_test.h"
 #include "model/internal.h"
 #include "model/interned.h"
 #include "model/kinds.h"
@@ -107,15 +108,19 @@ void model_forget_gone(struct model *model)
 	model->last = link;
 }
 
-static void fill_maker(const struct process *process, const struct event_header *header, uint64_t stack,
-                       uint16_t origin, struct maker *ret_maker)
+static void fill_maker(const struct model *model, const struct process *process,
+                       const struct event_header *header, uint64_t stack, uint16_t origin,
+                       struct maker *ret_maker)
 {
+	struct test_id own = current_test_own(process);
+
 	*ret_maker = (struct maker){
 	        .stack = stack,
 	        .made_ns = header->time_ns,
 	        .thread_id = header->thread_id,
-	        .test = process_current_test(process),
-	        .test_serial = process->test_serial,
+	        .test = own.v ? own : model->marked_test,
+	        .test_serial = own.v ? process->test_serial : model->marked_serial,
+	        .test_marked = !own.v,
 	        .origin = origin,
 	};
 }
@@ -199,7 +204,7 @@ static int apply_fd_made(struct model *model, struct process *process, const str
 		return error;
 	if (event->late && is_told(table, event))
 		return 0;
-	fill_maker(process, &event->header, event->stack, event->origin, &maker);
+	fill_maker(model, process, &event->header, event->stack, event->origin, &maker);
 	maker.type = fd_type(table, event);
 	if (settle_provisional(model, table, event, &maker))
 		return 0;
@@ -275,7 +280,7 @@ static int apply_fd_target(struct model *model, struct process *process, const s
 		/* An earlier mark of a shared table saw another file there as it was being closed. */
 		if (points_is_provisional(slot))
 			points_withdraw(model, table, event->fd);
-		fill_maker(process, &event->header, 0, HANDLE_ORIGIN_UNSEEN, &maker);
+		fill_maker(model, process, &event->header, 0, HANDLE_ORIGIN_UNSEEN, &maker);
 		maker.type = kinds_type_of_mode(event->mode);
 		handle = points_handle_new(&maker, event->file, (uint16_t)event->mode);
 		if (!handle)
@@ -323,7 +328,7 @@ static int apply_map_made(struct model *model, struct process *process, const st
 
 	if (error)
 		return error;
-	fill_maker(process, &event->header, event->stack, event->origin, &range.maker);
+	fill_maker(model, process, &event->header, event->stack, event->origin, &range.maker);
 	range.maker.type = (uint8_t)map_type(event);
 	range.maker.category = category_of_call(event);
 	if (event->origin == HANDLE_ORIGIN_BRK)
@@ -363,45 +368,10 @@ static int apply_map_moved(struct model *model, struct process *process, const s
 
 	if (error)
 		return error;
-	fill_maker(process, &event->header, event->stack, HANDLE_ORIGIN_MREMAP, &maker);
+	fill_maker(model, process, &event->header, event->stack, HANDLE_ORIGIN_MREMAP, &maker);
 	maker.type = HANDLE_TYPE_ANON;
 	error = transits_move_end(model, space, event, &maker);
 	return error == -ENOSPC ? 0 : error;
-}
-
-/* pytest appends the phase: "test_x.py::test_a (call)" (_pytest/runner.py, _update_current_test_var). */
-static size_t test_name_length(const char *name)
-{
-	static const char *const phases[] = {" (setup)", " (call)", " (teardown)"};
-	size_t length = strlen(name);
-
-	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
-		size_t phase = strlen(phases[i]);
-
-		if (length > phase && !strcmp(name + length - phase, phases[i]))
-			return length - phase;
-	}
-	return length;
-}
-
-static int apply_test(struct model *model, struct process *process, const struct event_test *event)
-{
-	size_t length = test_name_length(event->name);
-	struct test_id test;
-	int error;
-
-	process->announces_tests = true;
-	/* Between two tests the last one's name stays: a handle has outlived its test only when another
-	 * begins. */
-	if (!length)
-		return 0;
-	error = interned_add_test(model, event->name, length, &test);
-	if (error)
-		return error;
-	if (test.v != process->test.v)
-		process->test_serial++;
-	process->test = test;
-	return 0;
 }
 
 static int apply_to_process(struct model *model, struct process *process, const struct event_header *header)
@@ -443,7 +413,7 @@ static int apply_to_process(struct model *model, struct process *process, const 
 	case EVENT_MARK:
 		return process_marked(model, process, event);
 	case EVENT_TEST:
-		return apply_test(model, process, event);
+		return current_test_apply(model, process, event);
 	case EVENT_SPACE_RANGES:
 		return reconcile_ranges(model, process, event);
 	default:

@@ -7,18 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/current_test.h"
 #include "model/left_open.h"
 #include "model/points.h"
 #include "model/ranges.h"
 #include "model/tables.h"
-
-struct test_id process_current_test(const struct process *process)
-{
-	for (; process; process = process->parent)
-		if (process->announces_tests || process->test.v)
-			return process->test;
-	return (struct test_id){0};
-}
 
 struct process *process_find(const struct model *model, uint32_t process_id)
 {
@@ -97,7 +90,7 @@ static void orphan_children(struct model *model, struct process *parent)
 		if (child->parent != parent)
 			continue;
 		if (!child->announces_tests && !child->test.v)
-			child->test = process_current_test(parent);
+			child->test = current_test_own(parent);
 		set_parent(child, parent->parent);
 	}
 }
@@ -188,6 +181,7 @@ static int copy_description(struct process *child, const struct process *parent)
 	child->parent_id = parent->process_id;
 	child->exe = parent->exe;
 	child->test_serial = 0;
+	child->inherited_test = parent->inherited_test;
 	child->root = parent->root;
 	if (parent->cgroup && !(child->cgroup = strdup(parent->cgroup)))
 		return -ENOMEM;

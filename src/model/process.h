@@ -9,9 +9,6 @@
 /** @return the living process, or NULL */
 struct process *process_find(const struct model *model, uint32_t process_id);
 
-/** @return the test that runs in the process or its nearest ancestor that announced one */
-struct test_id process_current_test(const struct process *process);
-
 /**
  * Adds a living process. One of the same id that was not seen to end is taken as gone.
  * @return 0; -ENOMEM; -ENOSPC: MODEL_PROCESSES_MAX are remembered

@@ -45,6 +45,7 @@ TESTS = {
     "test_endings.py": "",
     "test_pids_again.py": "",
     "test_python_marks.py": "debian",
+    "test_marked_tests.py": "",
     "test_python_frames.py": "debian or embedd",
     "test_demo.py": "",
     "test_bounds.py": "",

@@ -349,12 +349,19 @@ void events_exit(struct world *world, const struct actor *actor, int status)
 
 void events_test(struct world *world, const struct actor *actor, const char *name)
 {
+	events_test_from(world, actor, TEST_ANNOUNCED, name);
+}
+
+void events_test_from(struct world *world, const struct actor *actor, enum test_source source,
+                      const char *name)
+{
 	static struct event_test event;
 	size_t bytes = strlen(name) + 1;
 
 	memset(&event, 0, sizeof(event));
 	cr_assert_leq(bytes, TEST_NAME_BYTES);
 	event.bytes = (uint32_t)bytes;
+	event.source = source;
 	memcpy(event.name, name, bytes);
 	events_send(world, actor, EVENT_TEST, &event.header, offsetof(struct event_test, name) + bytes);
 }

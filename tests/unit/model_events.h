@@ -109,6 +109,9 @@ void events_mark(struct world *world, const struct actor *actor, enum shutdown_m
 void events_exit(struct world *world, const struct actor *actor, int status);
 
 void events_test(struct world *world, const struct actor *actor, const char *name);
+
+void events_test_from(struct world *world, const struct actor *actor, enum test_source source,
+                      const char *name);
 void events_file(struct world *world, const struct actor *actor, uint64_t inode, const char *name);
 
 /** A stack of frames whose positions are those. */

@@ -364,6 +364,8 @@ Test(decode, others_out_of_range)
 	REFUSED(EVENT_FILE, file.path.state, PATH_STATE_COUNT);
 	REFUSED(EVENT_FILE, file.path.bytes, EVENT_EXAMPLE_NAMES_BYTES + 1);
 	REFUSED(EVENT_FILE, file.names[EVENT_EXAMPLE_NAMES_BYTES - 1], 'x');
+	ACCEPTED(EVENT_TEST, test.source, TEST_SOURCE_COUNT - 1);
+	REFUSED(EVENT_TEST, test.source, TEST_SOURCE_COUNT);
 	REFUSED(EVENT_TEST, test.bytes, 0);
 	REFUSED(EVENT_TEST, test.bytes, 8);
 	REFUSED(EVENT_TEST, test.bytes, UINT32_MAX);
