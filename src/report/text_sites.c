@@ -56,7 +56,7 @@ static void print_holds(struct text_output *output, const struct snapshot_site *
 	}
 	if (site->occasions_are_tests) {
 		fputs(" in ", output->stream);
-		text_print_count(output, site->occasions, "test", "tests");
+		text_print_count(output, site->test_count, "test", "tests");
 	} else if (site->instances > 1 && site->occasions > 1) {
 		fputs(" over the whole run", output->stream);
 	}

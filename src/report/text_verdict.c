@@ -101,7 +101,7 @@ static void print_places(struct text_output *output, const struct totals *totals
 	}
 	if (worst->occasions_are_tests) {
 		fputs(" in ", output->stream);
-		text_print_count(output, worst->occasions, "test", "tests");
+		text_print_count(output, worst->test_count, "test", "tests");
 	} else if (worst->verdict == VERDICT_LEAK) {
 		fputs(" over the whole run", output->stream);
 	}

@@ -32,6 +32,7 @@ def run_script(script, **arguments):
 def test_marks_of_a_script():
     done = run_script(f"{OPEN} 1; {MARK} first; {OPEN} 2; {MARK} second; {OPEN} 3; {OPEN} 4; {MARK} ''; {OPEN} 5")
     assert made_in(done.report) == {"first": (2, 0), "second": (7, 0)}
+    assert "made 15 times in 2 tests" in done.stderr
     assert "first (2)" in done.stderr and "second (7)" in done.stderr
 
 
