@@ -225,6 +225,9 @@ static __always_inline void tell_move_failed(struct followed_process *process,
 	u64 kept = event->new_length_bytes,
 	    moved = vma_gap(scratch, event->old_address, event->old_length_bytes);
 
+	/* Else it was another thread that unmapped its start. */
+	if (moved && find_vma_again(scratch, new_address))
+		moved = 0;
 	event->new_address = new_address;
 	event->moved_bytes = moved;
 	send_map_event(event, sizeof(*event));

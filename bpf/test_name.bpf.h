@@ -11,8 +11,21 @@ static const char pytest_variable[] = "PYTEST_CURRENT_TEST";
 static const char leftopen_variable[] = "LEFTOPEN_TEST";
 #define TEST_VARIABLE_MAX (sizeof(pytest_variable) - 1)
 
-/* Chosen by: an environment has some fifty variables; each costs the exec 50 ns or so. */
-#define ENVIRONMENT_VARIABLES_MAX 1024
+/* Reads of TEST_NAME_BYTES at most, one a variable or more. Chosen by: an environment has some fifty
+ * variables; each costs the exec 50 ns or so. */
+#define ENVIRONMENT_READS_MAX 1024
+
+/* @return the bytes with the NUL, 1 at least, the string cut where there is no more room; -errno */
+static __always_inline long read_string(char *text, u32 size, u64 address)
+{
+	long length = bpf_probe_read_user_str(text, size, (void *)address);
+
+	/* 6.1 says so of an empty one (mm/maccess.c, strncpy_from_user_nofault). */
+	if (length)
+		return length;
+	text[0] = '\0';
+	return 1;
+}
 
 /* A name that is too long is cut. */
 static __always_inline int test_send(struct followed_process *process, u64 name, enum test_source source)
@@ -26,7 +39,7 @@ static __always_inline int test_send(struct followed_process *process, u64 name,
 		return 0;
 	event = &scratch->test;
 	event->source = source;
-	length = bpf_probe_read_user_str(event->name, sizeof(event->name), (void *)name);
+	length = read_string(event->name, sizeof(event->name), name);
 	if (length < 1) {
 		walk_scratch_return(scratch);
 		return 0;
@@ -54,7 +67,7 @@ static __always_inline u32 test_variable(u64 address, char after)
 {
 	char text[TEST_VARIABLE_MAX + 2] = {};
 
-	if (bpf_probe_read_user_str(text, sizeof(text), (void *)address) < (long)sizeof(leftopen_variable))
+	if (read_string(text, sizeof(text), address) < (long)sizeof(leftopen_variable))
 		return 0;
 	if (begins_with(text, pytest_variable, sizeof(pytest_variable) - 1, after))
 		return sizeof(pytest_variable) - 1;
@@ -77,7 +90,7 @@ static long environment_step(u32 index, struct environment_walk *walk)
 
 	if (walk->at >= walk->end)
 		return 1;
-	length = bpf_probe_read_user_str(test->name, sizeof(test->name), (void *)walk->at);
+	length = read_string(test->name, sizeof(test->name), walk->at);
 	if (length < 1)
 		return 1;
 	if (!walk->inside && length > (long)sizeof(leftopen_variable) &&
@@ -95,12 +108,15 @@ static long environment_step(u32 index, struct environment_walk *walk)
 static __noinline int test_send_inherited(struct followed_process *process, u64 start, u64 end)
 {
 	struct walk_scratch *scratch = walk_scratch_borrow();
-	struct environment_walk walk = {
-	        .scratch = scratch, .at = start, .end = end, .found = compat_loop_zero()};
+	struct environment_walk walk = {.scratch = scratch,
+	                                .at = start,
+	                                .end = end,
+	                                .found = compat_loop_zero(),
+	                                .inside = compat_loop_zero()};
 
-	if (!process || !scratch)
+	if (!scratch)
 		return 0;
-	bpf_loop(ENVIRONMENT_VARIABLES_MAX, environment_step, &walk, 0);
+	bpf_loop(ENVIRONMENT_READS_MAX, environment_step, &walk, 0);
 	walk_scratch_return(scratch);
 	return walk.found ? test_send(process, walk.found, TEST_INHERITED) : 0;
 }

@@ -111,7 +111,8 @@ static long vma_descend(u32 depth, struct vma_descent *descent)
 /* Descends the current process's tree of mappings under RCU, for when bpf_find_vma cannot take the lock that
  * a sibling thread holds.
  * @return 0: it is in scratch->mapped; -1: not mapped, and scratch->mapped.start is where the next mapping
- * begins, at least: no leaf ends with nothing (lib/maple_tree.c, mab_no_null_split); -VMA_EBUSY: the tree
+ * begins, at least, where that
+ * was found: no leaf ends with nothing (lib/maple_tree.c, mab_no_null_split); -VMA_EBUSY: the tree
  * changed meanwhile */
 __weak __noinline int find_vma_lockless(u64 address)
 {
@@ -124,12 +125,14 @@ __weak __noinline int find_vma_lockless(u64 address)
 	return descent.result;
 }
 
-static __always_inline long find_vma_again(u64 address)
+static __always_inline long find_vma_again(struct capture_scratch *scratch, u64 address)
 {
 	long error = -VMA_EBUSY;
 
-	for (u32 i = 0; i < VMA_FIND_ATTEMPTS && error == -VMA_EBUSY; i++)
+	for (u32 i = 0; i < VMA_FIND_ATTEMPTS && error == -VMA_EBUSY; i++) {
+		scratch->mapped.start = address;
 		error = find_vma_lockless(address);
+	}
 	return error;
 }
 
@@ -140,7 +143,7 @@ static __always_inline long vma_find(struct capture_scratch *scratch, u64 addres
 
 	if (error != -VMA_EBUSY)
 		return error;
-	error = find_vma_again(address);
+	error = find_vma_again(scratch, address);
 	*at = scratch->mapped;
 	return error;
 }
@@ -151,8 +154,7 @@ static __always_inline u64 vma_gap(struct capture_scratch *scratch, u64 address,
 {
 	u64 gap;
 
-	scratch->mapped.start = address;
-	if (find_vma_again(address) != -1)
+	if (find_vma_again(scratch, address) != -1)
 		return 0;
 	gap = scratch->mapped.start - address;
 	return gap < bytes ? gap : bytes;

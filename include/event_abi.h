@@ -442,7 +442,6 @@ struct event_file {
 	char names[PATH_NAMES_BYTES];
 };
 
-/* A test begins in this process, or enters its next phase. */
 /* Who says which test runs. */
 enum test_source {
 	TEST_ANNOUNCED = 0, /* the process itself: its runner set a variable of its environment */
@@ -451,6 +450,7 @@ enum test_source {
 	TEST_SOURCE_COUNT
 };
 
+/* A test begins in this process, or enters its next phase. */
 struct event_test {
 	struct event_header header;
 	__u32 bytes;

@@ -7,7 +7,7 @@
 
 #include "model/interned.h"
 
-struct test_id current_test_own(const struct process *process)
+struct test_id current_test_nearest(const struct process *process)
 {
 	for (; process; process = process->parent)
 		if (process->announces_tests || process->test.v)
@@ -46,7 +46,7 @@ static void mark_test(struct model *model, struct test_id test)
 
 int current_test_apply(struct model *model, struct process *process, const struct event_test *event)
 {
-	size_t length = test_name_length(event->name);
+	size_t length = event->source == TEST_ANNOUNCED ? test_name_length(event->name) : strlen(event->name);
 	struct test_id test = {0};
 	int error = 0;
 

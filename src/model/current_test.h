@@ -7,7 +7,7 @@
 #include "model/internal.h"
 
 /** @return the test that runs in the process or its nearest ancestor that has one; 0: none has */
-struct test_id current_test_own(const struct process *process);
+struct test_id current_test_nearest(const struct process *process);
 
 /**
  * A test begins. A marked one ends with an empty name; of other sources the last one's name stays.

@@ -112,15 +112,15 @@ static void fill_maker(const struct model *model, const struct process *process,
                        const struct event_header *header, uint64_t stack, uint16_t origin,
                        struct maker *ret_maker)
 {
-	struct test_id own = current_test_own(process);
+	struct test_id nearest = current_test_nearest(process);
 
 	*ret_maker = (struct maker){
 	        .stack = stack,
 	        .made_ns = header->time_ns,
 	        .thread_id = header->thread_id,
-	        .test = own.v ? own : model->marked_test,
-	        .test_serial = own.v ? process->test_serial : model->marked_serial,
-	        .test_marked = !own.v,
+	        .test = nearest.v ? nearest : model->marked_test,
+	        .test_serial = nearest.v ? process->test_serial : model->marked_serial,
+	        .test_marked = !nearest.v,
 	        .origin = origin,
 	};
 }

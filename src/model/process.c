@@ -90,7 +90,7 @@ static void orphan_children(struct model *model, struct process *parent)
 		if (child->parent != parent)
 			continue;
 		if (!child->announces_tests && !child->test.v)
-			child->test = current_test_own(parent);
+			child->test = current_test_nearest(parent);
 		set_parent(child, parent->parent);
 	}
 }
@@ -250,6 +250,8 @@ int process_execed(struct model *model, struct process *process, const struct ev
 	process->fd_limit = event->fd_limit;
 	process->image_ns = event->header.time_ns;
 	process->mark = SHUTDOWN_NONE;
+	/* env(1) sets a variable for the program that it becomes, which runs no tests by that. */
+	process->announces_tests = false;
 	/* Its own come with an event that may be lost. */
 	free(process->arguments);
 	process->arguments = NULL;

@@ -292,13 +292,13 @@ void text_print_more(struct text_output *output, size_t shown, size_t total)
 	}
 }
 
-static void print_each(struct text_output *output, uint64_t handles, uint64_t occasions, const char *one,
+static void print_each(struct text_output *output, uint64_t handles, uint64_t tests, const char *one,
                        const char *many)
 {
 	fputc('+', output->stream);
-	text_print_decimal(output, (double)handles / (double)occasions, 1);
+	text_print_decimal(output, (double)handles / (double)tests, 1);
 	if (one)
-		fprintf(output->stream, " %s", handles == occasions ? one : many);
+		fprintf(output->stream, " %s", handles == tests ? one : many);
 }
 
 bool text_print_per_test(struct text_output *output, const struct snapshot_site *site)
@@ -306,13 +306,13 @@ bool text_print_per_test(struct text_output *output, const struct snapshot_site 
 	if (!site->occasions_are_tests || site->occasions < 2)
 		return false;
 	if (site->fds > 0 && site->maps > 0) {
-		print_each(output, site->fds, site->occasions, "descriptor", "descriptors");
+		print_each(output, site->fds, site->test_count, "descriptor", "descriptors");
 		fputs(" and ", output->stream);
 	} else if (site->fds > 0) {
-		print_each(output, site->fds, site->occasions, NULL, NULL);
+		print_each(output, site->fds, site->test_count, NULL, NULL);
 	}
 	if (site->maps > 0)
-		print_each(output, site->maps, site->occasions, "mapping", "mappings");
+		print_each(output, site->maps, site->test_count, "mapping", "mappings");
 	fputs(" a test", output->stream);
 	return true;
 }

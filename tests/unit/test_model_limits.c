@@ -108,9 +108,9 @@ Test(limits, tests)
 	cr_assert_eq(over_maximum(), 0);
 	events_test(&world, &command, "one more");
 	cr_assert_eq(over_maximum(), 1);
-	cr_assert_eq(current_test_own(process_find(world.model, 100)).v, 0);
+	cr_assert_eq(current_test_nearest(process_find(world.model, 100)).v, 0);
 	events_test(&world, &command, "t77 (teardown)");
-	cr_assert_eq(current_test_own(process_find(world.model, 100)).v, 77);
+	cr_assert_eq(current_test_nearest(process_find(world.model, 100)).v, 77);
 }
 
 Test(limits, groups)

@@ -94,12 +94,12 @@ static void check_tests(struct actor *actor, const char *const *expected, size_t
 /* For all that are followed, whoever marks it, and also where a parent is gone. */
 Test(tests, marked)
 {
-	static const char *const expected[] = {NULL, "one", "two", "two", NULL};
+	static const char *const expected[] = {NULL, "one (setup)", "two", "two", NULL};
 	struct actor marker = events_fork(&world, &command, 200, FORK_COPIES);
 	struct actor server = events_fork(&world, &marker, 300, FORK_COPIES);
 
 	events_open(&world, &server, 3, 30);
-	events_test_from(&world, &marker, TEST_MARKED, "one");
+	events_test_from(&world, &marker, TEST_MARKED, "one (setup)");
 	events_open(&world, &server, 4, 40);
 	events_test_from(&world, &marker, TEST_MARKED, "two");
 	events_open(&world, &server, 5, 50);

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <time.h>
 
 #include "pages.h"
 
@@ -76,11 +77,14 @@ static inline bool move_interrupted_after(useconds_t delay)
 static inline void move_that_is_interrupted(void)
 {
 	const struct sigaction action = {.sa_handler = take_alarm};
+	time_t deadline = time(NULL) + 60;
 	useconds_t delay = 1;
 
 	MUST(!sigaction(SIGALRM, &action, NULL));
-	while (!move_interrupted_after(delay))
+	while (!move_interrupted_after(delay)) {
+		MUST(time(NULL) < deadline);
 		delay = delay < 5000 ? delay + delay / 8 + 1 : 1;
+	}
 }
 
 #endif
