@@ -26,6 +26,7 @@ static __always_inline u64 hash_mix(u64 hash, u64 value)
 static __always_inline void stack_begin(struct capture_scratch *scratch)
 {
 	scratch->stack.count = 0;
+	scratch->stack.image = 0;
 	scratch->stack_part = 0;
 	scratch->stack.end = STACK_END_COMPLETE;
 	scratch->stack.id = 0x6c6566746f70656eULL;
@@ -45,6 +46,28 @@ static __always_inline struct stack_frame *stack_next(struct capture_scratch *sc
 	return &scratch->stack.frames[at & (STACK_FRAMES_SENT_MAX - 1)];
 }
 
+/* What the process is, from one exec to the next: the same address is another's code after it. */
+static __always_inline u64 stack_image(const struct capture_scratch *scratch)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	/* 0 is kept for none. */
+	return hash_mix(hash_mix(scratch->process_start_ns, task->tgid), task->self_exec_id) | 1;
+}
+
+/* Who made the code that is from no file, and where names of it would be: told while that can be known. */
+static __always_inline void stack_tell_image(struct event_stack *stack)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pid *pid = BPF_CORE_READ(task, signal, pids[PIDTYPE_TGID]);
+	struct upid *number = ids_number(pid, BPF_CORE_READ(pid, level));
+
+	stack->user_id = BPF_CORE_READ(task, cred, fsuid.val);
+	stack->mount_namespace = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	stack->own_process_id = BPF_CORE_READ(number, nr);
+	stack->reserved = 0;
+}
+
 /* Adds a native frame. @return 0, or -1: as many as are kept are there */
 static __always_inline int stack_push(struct capture_scratch *scratch, const struct file_key *file,
                                       u64 position, u32 flags)
@@ -58,6 +81,10 @@ static __always_inline int stack_push(struct capture_scratch *scratch, const str
 	frame->code = 0;
 	frame->file = *file;
 	frame->position = position;
+	if (!file->inode) {
+		frame->code = stack_image(scratch);
+		scratch->stack.image = frame->code;
+	}
 	scratch->stack.id =
 	        hash_mix(hash_mix(scratch->stack.id, position),
 	                 frame->file.inode ^ (u64)frame->file.device << 32 ^ frame->file.generation);
@@ -185,10 +212,15 @@ static __always_inline void stack_finish(struct capture_scratch *scratch)
 {
 	u32 count = scratch->stack.count, bytes = offsetof(struct event_stack, frames);
 	u64 id = hash_mix(scratch->stack.id, scratch->stack.end << 16 | count);
-	struct sent_place *place = sent_place_find(&stacks_sent, id);
+	struct sent_place *place;
 
+	if (scratch->stack.image)
+		id = hash_mix(id, scratch->stack.image);
+	place = sent_place_find(&stacks_sent, id);
 	scratch->stack.id = id;
 	if (!sent_before(place, id)) {
+		if (scratch->stack.image)
+			stack_tell_image(&scratch->stack);
 		if (count > STACK_FRAMES_SENT_MAX)
 			count = STACK_FRAMES_SENT_MAX;
 		bytes += count * sizeof(struct stack_frame);

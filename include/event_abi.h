@@ -371,7 +371,7 @@ struct stack_frame {
 	__u32 flags;          /* FRAME_GUESSED, and of which evaluation (FRAME_EVALUATION_SHIFT) */
 	struct file_key file; /* native: the mapped file, inode 0: none (vdso, JIT) */
 	__u64 position; /* native: offset in the file, or address; Python: bytecode offset (may be -1) */
-	__u64 code;     /* Python: id of an EVENT_PYTHON_CODE */
+	__u64 code;     /* Python: id of an EVENT_PYTHON_CODE; native, of no file: event_stack.image */
 };
 EVENT_ASSERT_SIZE(struct stack_frame, 40);
 
@@ -396,7 +396,14 @@ struct event_stack {
 	struct event_header header;
 	__u64 id;
 	__u32 count;
-	__u32 end;                                        /* enum stack_end */
+	__u32 end; /* enum stack_end */
+	/* Of what made code that is from no file, 0: no frame is of such code. What the process is, from one
+	 * exec to the next; only its own handles have the stack. */
+	__u64 image;
+	__u32 user_id;         /* fsuid */
+	__u32 mount_namespace; /* its inode's number; 0: not known */
+	__u32 own_process_id;  /* in its own pid namespace */
+	__u32 reserved;
 	struct stack_frame frames[STACK_FRAMES_SENT_MAX]; /* innermost first */
 };
 

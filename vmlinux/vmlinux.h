@@ -78,6 +78,7 @@ struct proc_ns_operations {
 
 struct ns_common {
 	const struct proc_ns_operations *ops;
+	unsigned int inum;
 };
 
 /* The same, from 6.18. */
@@ -228,6 +229,19 @@ struct thread_struct {
 	unsigned long fsbase;
 };
 
+/* include/linux/cred.h, include/linux/uidgid_types.h, include/linux/nsproxy.h */
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
+struct cred {
+	kuid_t fsuid;
+};
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+};
+
 /* include/linux/sched.h */
 struct io_uring_task;
 
@@ -245,6 +259,8 @@ struct task_struct {
 	u64 start_boottime;
 	char comm[16];
 	struct files_struct *files;
+	const struct cred *cred;
+	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	struct io_uring_task *io_uring;
 	struct thread_struct thread;

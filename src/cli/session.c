@@ -25,6 +25,7 @@
 #include "model/build.h"
 #include "model/model.h"
 #include "symbols/client.h"
+#include "symbols/generated_code.h"
 #include "symbols/mapped_files.h"
 #include "symbols/python_codes.h"
 #include "unwind/python_merge.h"
@@ -47,6 +48,7 @@ struct session {
 	struct model *model;
 	struct mapped_files *files;
 	struct python_codes *codes;
+	struct generated_code *generated;
 	struct symbols *symbols;
 	struct room_rules rules;
 	uint64_t started_ns, armed_ns, measured_from_ns;
@@ -80,6 +82,12 @@ static int describe_found(struct session *session, uint32_t process_id)
 	return error;
 }
 
+static void forget_gone(struct session *session)
+{
+	model_forget_gone(session->model);
+	generated_code_forget_ended(session->generated);
+}
+
 static int apply(struct session *session, const struct event_header *event)
 {
 	int error = model_apply(session->model, event);
@@ -88,7 +96,7 @@ static int apply(struct session *session, const struct event_header *event)
 	    ((const struct event_process_found *)event)->begins)
 		error = describe_found(session, event->process_id);
 	if (session->options->forgets_gone && model_gone(session->model) > GONE_MAX)
-		model_forget_gone(session->model);
+		forget_gone(session);
 	return error;
 }
 
@@ -108,6 +116,8 @@ static int take_event(void *context, const void *data, size_t bytes)
 		error = learning_take(&session->learning, (const void *)event);
 	else if (event->type == EVENT_PYTHON_CODE)
 		error = python_codes_add(session->codes, (const void *)event);
+	else
+		error = generated_code_take(session->generated, event);
 	if (error == -ENOSPC)
 		session->not_kept++;
 	else if (error)
@@ -159,7 +169,10 @@ int session_new(const struct session_options *options, struct session **ret_sess
 	if (!error)
 		error = python_codes_new(&session->codes);
 	if (!error)
-		error = symbols_new(session->files, session->codes, &session->rules, &session->symbols);
+		error = generated_code_new(&session->generated);
+	if (!error)
+		error = symbols_new(session->files, session->codes, session->generated, &session->rules,
+		                    &session->symbols);
 	if (!error)
 		error = loader_open(&options->loader, &session->loader, ret_error);
 	session->learning = (struct learning){
@@ -412,20 +425,25 @@ int session_snapshot(struct session *session, enum session_detail detail, struct
 	        .rules = &session->rules,
 	        .losses = losses,
 	        .comparisons_failed = session->comparisons_failed,
-	        .not_kept = session->not_kept + session->learning.not_kept,
 	        .progress = options->progress,
 	        .progress_context = options->progress_context,
 	};
 	struct namer namer = symbols_namer(session->symbols);
+	int error;
 
 	/* What is lost from now on belongs to the next one. */
 	memcpy(losses, loader_losses(session->loader), sizeof(losses));
 	if (options->forgets_gone)
-		model_forget_gone(session->model);
+		forget_gone(session);
 	/* Costs that cannot be read are left out of the report. */
 	(void)loader_read_cost(session->loader, &cost);
 	note_left_out(session, &cost);
 	build.left_out = session->left_out;
+	error = generated_code_read(session->generated);
+	if (error)
+		return error;
+	build.not_kept =
+	        session->not_kept + session->learning.not_kept + generated_code_not_kept(session->generated);
 	build.realtime_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
 	read_own_cost(session, &cost, &build.self);
 	return snapshot_new(session->model, &namer, &build, ret_snapshot);
@@ -440,5 +458,6 @@ void session_free(struct session *session)
 	model_free(session->model);
 	mapped_files_free(session->files);
 	python_codes_free(session->codes);
+	generated_code_free(session->generated);
 	free(session);
 }

@@ -50,6 +50,12 @@ static const struct room_pattern python_paths[] = {
         {"/usr/share/*", ROOM_LIBRARY},
 };
 
+static const struct room_pattern script_paths[] = {
+        {"node:*", ROOM_RUNTIME},
+        {"*/node_modules/*", ROOM_LIBRARY},
+        {"/usr/share/nodejs/*", ROOM_LIBRARY},
+};
+
 static bool is_application(const struct room_rules *rules, const char *path)
 {
 	for (size_t i = 0; i < rules->glob_count; i++)
@@ -95,4 +101,13 @@ enum frame_room rooms_of_python(const struct room_rules *rules, const char *file
 	if (!is_application(rules, file) && MATCH(python_paths, file, &room))
 		return room;
 	return ROOM_APPLICATION;
+}
+
+enum frame_room rooms_of_script(const struct room_rules *rules, const char *file)
+{
+	enum frame_room room;
+
+	if (!is_application(rules, file) && MATCH(script_paths, file, &room))
+		return room;
+	return rooms_of_python(rules, file);
 }

@@ -25,4 +25,10 @@ enum frame_room rooms_of_native(const struct room_rules *rules, const char *path
  */
 enum frame_room rooms_of_python(const struct room_rules *rules, const char *file);
 
+/**
+ * @param file as a JIT compiler has it: absolute, "node:fs" for what is in its engine, or a code object's
+ * @return where its code belongs
+ */
+enum frame_room rooms_of_script(const struct room_rules *rules, const char *file);
+
 #endif

@@ -44,6 +44,17 @@ static void place_generated_frames(struct snapshot_frame *frames, size_t count)
 	}
 }
 
+/* CPython calls each function through code that it made for it, where it is told to (-X perf): the function's
+ * own frame has said it all, and its line too. */
+static bool is_said(const struct snapshot_frame *frames, size_t count, const struct snapshot_frame *frame)
+{
+	const struct snapshot_frame *before = count ? &frames[count - 1] : NULL;
+
+	return before && before->language == LANGUAGE_PYTHON && frame->language == LANGUAGE_JIT &&
+	       frame->function[0] && !strcmp(frame->function, before->function) &&
+	       !strcmp(frame->file, before->file);
+}
+
 int stack_names_fill(const struct namer *namer, struct arena *arena, const struct model_stack *from,
                      struct snapshot_stack *ret_stack)
 {
@@ -59,6 +70,8 @@ int stack_names_fill(const struct namer *namer, struct arena *arena, const struc
 			error = namer->python(namer->context, arena, &from->frames[i], &python);
 		else
 			error = namer->native(namer->context, arena, &from->frames[i], &named, &named_count);
+		if (!error && is_said(frames, count, named))
+			continue;
 		if (!error)
 			error = array_grow((void **)&frames, &capacity, count + named_count,
 			                   sizeof(frames[0]));

@@ -10,6 +10,8 @@
 #include <uthash.h>
 
 #include "base/arena.h"
+#include "symbols/generated_code.h"
+#include "symbols/jit_name.h"
 #include "symbols/mapped_files.h"
 #include "symbols/native.h"
 #include "symbols/python_codes.h"
@@ -44,13 +46,15 @@ struct known_name {
 struct symbols {
 	struct mapped_files *files;
 	const struct python_codes *codes;
+	const struct generated_code *generated;
 	const struct room_rules *rules;
 	struct known_object *objects;
 	struct known_name *names;
 	struct target_reader targets;
 };
 
-int symbols_new(struct mapped_files *files, const struct python_codes *codes, const struct room_rules *rules,
+int symbols_new(struct mapped_files *files, const struct python_codes *codes,
+                const struct generated_code *generated, const struct room_rules *rules,
                 struct symbols **ret_symbols)
 {
 	struct symbols *symbols = calloc(1, sizeof(*symbols));
@@ -59,6 +63,7 @@ int symbols_new(struct mapped_files *files, const struct python_codes *codes, co
 		return -ENOMEM;
 	symbols->files = files;
 	symbols->codes = codes;
+	symbols->generated = generated;
 	symbols->rules = rules;
 	target_reader_init(&symbols->targets);
 	*ret_symbols = symbols;
@@ -174,10 +179,44 @@ static int find_names(struct symbols *symbols, const struct stack_frame *frame, 
 	return 0;
 }
 
+/* A name says whose code it is where it says a file; what an engine does not call its own is a program's. */
+static enum frame_room room_of(const struct symbols *symbols, const struct jit_name *name, const char *file)
+{
+	if (name->is_runtime)
+		return ROOM_RUNTIME;
+	return file[0] ? rooms_of_script(symbols->rules, file) : ROOM_APPLICATION;
+}
+
+static int name_generated(struct symbols *symbols, struct arena *arena, const struct stack_frame *frame,
+                          const char *text, struct snapshot_frame **ret_frames, size_t *ret_count)
+{
+	struct snapshot_frame *named = arena_alloc(arena, sizeof(*named));
+	struct jit_name name;
+
+	if (!named)
+		return -ENOMEM;
+	jit_name_parse(text, &name);
+	*named = (struct snapshot_frame){
+	        .function = arena_printf(arena, "%.*s", (int)name.function_bytes, name.function),
+	        .module = "",
+	        .file = arena_printf(arena, "%.*s", (int)name.file_bytes, name.file),
+	        .line = name.line,
+	        .offset = frame->position,
+	        .language = LANGUAGE_JIT,
+	};
+	if (!named->function || !named->file)
+		return -ENOMEM;
+	named->room = room_of(symbols, &name, named->file);
+	*ret_frames = named;
+	*ret_count = 1;
+	return 0;
+}
+
 static int name_native(void *context, struct arena *arena, const struct stack_frame *frame,
                        struct snapshot_frame **ret_frames, size_t *ret_count)
 {
 	struct symbols *symbols = context;
+	const char *generated = frame->file.inode ? NULL : generated_code_name(symbols->generated, frame);
 	const char *path = frame->file.inode ? mapped_files_path(symbols->files, &frame->file) : NULL;
 	char *module = arena_strdup(arena, path ? path : "");
 	enum frame_room room = path ? rooms_of_native(symbols->rules, path) : ROOM_RUNTIME;
@@ -185,6 +224,8 @@ static int name_native(void *context, struct arena *arena, const struct stack_fr
 	struct snapshot_frame *frames;
 	int error = module ? 0 : -ENOMEM;
 
+	if (!error && generated)
+		return name_generated(symbols, arena, frame, generated, ret_frames, ret_count);
 	if (!error && path)
 		error = find_names(symbols, frame, path, &known);
 	if (error)

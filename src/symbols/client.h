@@ -1,5 +1,6 @@
 /*
- * Names for snapshots: what the model asks (model/naming.h), answered from mapped files and code objects.
+ * Names for snapshots: what the model asks (model/naming.h), answered from mapped files, code objects and
+ * what JIT compilers write.
  * Called when a report is made, never while events are consumed.
  */
 #ifndef LEFTOPEN_SYMBOLS_CLIENT_H
@@ -8,16 +9,18 @@
 #include "model/naming.h"
 #include "model/rooms.h"
 
+struct generated_code;
 struct mapped_files;
 struct python_codes;
 struct symbols;
 
 /**
  * Makes a client.
- * @param files, codes, rules stay the caller's and must outlive the client
+ * @param files, codes, generated, rules stay the caller's and must outlive the client
  * @return 0, or -ENOMEM
  */
-int symbols_new(struct mapped_files *files, const struct python_codes *codes, const struct room_rules *rules,
+int symbols_new(struct mapped_files *files, const struct python_codes *codes,
+                const struct generated_code *generated, const struct room_rules *rules,
                 struct symbols **ret_symbols);
 
 /** NULL-safe. */
