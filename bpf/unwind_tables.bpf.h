@@ -157,7 +157,8 @@ static long unwind_frame(u32 index, struct table_walk *walk)
 	}
 	if (!outcome)
 		return 0;
-	scratch->stack.end = unwind_end_of(outcome, range->table.count);
+	/* Code that is from no file has no table to wait for. */
+	scratch->stack.end = unwind_end_of(outcome, range->table.count || !range->file.inode);
 	if (!scratch->stack.end && unwind->is_guess)
 		scratch->stack.end = STACK_END_FRAME_POINTERS;
 	return 1;
