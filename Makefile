@@ -115,7 +115,7 @@ PYTEST := MAKEFLAGS= LEFTOPEN_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pyte
 # In three parts, as most of the time is waiting. valgrind dies of the breakpoints that another leftopen puts into
 # what it runs. Of the others, one part runs commands, and one follows what runs anyway, or loads the machine.
 KERNEL_ALONE    := test_valgrind.py
-KERNEL_COMMANDS := $(patsubst %,test_%.py,command_line demo ordinary python_frames python_marks signals terminal user)
+KERNEL_COMMANDS := $(patsubst %,test_%.py,command_line demo generated_code ordinary python_frames python_marks signals terminal user)
 KERNEL_MACHINE   = $(filter-out $(KERNEL_ALONE) $(KERNEL_COMMANDS),$(notdir $(sort $(wildcard tests/kernel/test_*.py))))
 
 .PHONY: check-kernel-alone check-kernel-commands check-kernel-machine

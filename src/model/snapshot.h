@@ -32,8 +32,8 @@ struct snapshot_frame {
 	const char *function; /* "" where unknown */
 	const char *module;   /* path of the ELF file, "" for Python */
 	const char *file;     /* source file, "" where unknown */
-	uint32_t line;        /* 0 where unknown */
-	uint64_t offset;      /* file offset for native frames */
+	uint32_t line;        /* 0 where unknown; of a JIT's code where the function begins */
+	uint64_t offset;      /* file offset for native frames, address for a JIT's */
 	enum frame_language language;
 	enum frame_room room;
 	bool inlined; /* into the frame that follows */

@@ -268,11 +268,23 @@ static int read_image(struct generated_code *code, struct image *image, bool loo
 	return error == -ENOMEM ? error : 0;
 }
 
-/* @return 0; -ENOMEM */
+static bool has_names(const struct image *image)
+{
+	for (size_t i = 0; i < image->count; i++)
+		if (image->names[i].name)
+			return true;
+	return false;
+}
+
+/* Most compilers write no map: what has no name now has none later. @return 0; -ENOMEM */
 static int end_image(struct generated_code *code, struct image *image)
 {
 	int error = read_image(code, image, false);
 
+	if (!has_names(image)) {
+		forget(code, image);
+		return error;
+	}
 	close_map(code, image);
 	HASH_DELETE(living, code->living, image);
 	image->ended = true;
@@ -330,7 +342,8 @@ static int add_address(struct generated_code *code, struct image *image, uint64_
 	if (is_known(image, at, address))
 		return 0;
 	if (image->count >= GENERATED_ADDRESSES_MAX) {
-		code->not_kept++;
+		/* Without a file it would have no name either. */
+		code->not_kept += image->fd >= 0;
 		return 0;
 	}
 	if (array_grow((void **)&image->names, &image->capacity, image->count + 1, sizeof(*image->names)))

@@ -11,10 +11,11 @@
 
 #include "event_abi.h"
 
-/* Programs that are remembered, living and gone, and addresses of each; beyond these code has no name,
- * counted. Chosen by: a build's thousand of node, and each call in a large program. */
+/* Programs that are remembered, those that live and those with names that are gone, and addresses of each;
+ * beyond these code has no name, counted. Chosen by: a build's thousand of node, and each call in a large
+ * program. */
 #define GENERATED_IMAGES_MAX    4096
-#define GENERATED_ADDRESSES_MAX 8192
+#define GENERATED_ADDRESSES_MAX 16384
 /* Bytes of all names. */
 #define GENERATED_NAMES_MAX ((uint64_t)64 << 20)
 /* Files that are kept open; others are opened as they are read. */

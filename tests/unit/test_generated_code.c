@@ -239,15 +239,26 @@ Test(generated_code, of_a_stranger)
 
 Test(generated_code, more_than_is_kept)
 {
-	pid_t process = start();
+	pid_t process = start(), without = start();
 
+	write_map(process, "w", "1000 10 one\n");
 	for (uint64_t i = 1; i <= GENERATED_ADDRESSES_MAX + 5; i++)
 		run_code(process, 3, i);
 	cr_expect_eq(generated_code_not_kept(code), 5);
-	for (uint64_t i = 0; i < GENERATED_IMAGES_MAX; i++)
-		run_code((pid_t)(10000000 + i), 5 + 2 * i, 0x1004);
+	/* What has no names anyway is nothing that is lost. */
+	for (uint64_t i = 1; i <= GENERATED_ADDRESSES_MAX + 5; i++)
+		run_code(without, 5, i);
+	cr_expect_eq(generated_code_not_kept(code), 5);
+	for (uint64_t i = 0; i < 2 * GENERATED_IMAGES_MAX; i++) {
+		run_code((pid_t)(10000000 + i), 7 + 2 * i, 0x1004);
+		tell(EVENT_PROCESS_EXITED, (pid_t)(10000000 + i));
+	}
+	cr_expect_eq(generated_code_not_kept(code), 5);
+	for (uint64_t i = 0; i < GENERATED_IMAGES_MAX - 1; i++)
+		run_code((pid_t)(10000000 + i), 7 + 2 * i, 0x1004);
 	cr_expect_eq(generated_code_not_kept(code), 6);
 	end(process);
+	end(without);
 }
 
 Test(generated_code, file_that_is_too_large_is_counted_once)

@@ -1,9 +1,9 @@
 /*
- * A compiler of two functions: jit_outer and jit_inner, in memory that no file is mapped to. Each keeps a frame
- * pointer, and calls what it is given. A file is opened below both, COUNT times, and stays open.
- * Usage: generated [COUNT [map|looked]]
- * With "map" it writes what is where into /tmp/perf-PID.map, as JIT compilers do; with "looked" it also goes on until
- * somebody has opened that file, as what is in a mount namespace goes with its last process.
+ * A compiler of two functions: jit_outer and jit_inner, in memory that no file is mapped to. Each keeps a
+ * frame pointer, and calls what it is given. A file is opened below both, COUNT times, and stays open. Usage:
+ * generated [COUNT [map|looked]] With "map" it writes what is where into /tmp/perf-PID.map, as JIT compilers
+ * do; with "looked" it also goes on until somebody has opened that file, as what is in a mount namespace goes
+ * with its last process.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Where the code is, so that tests can write maps of it too. */
@@ -37,7 +38,10 @@ static __attribute__((noinline)) void fail(const char *what)
 
 static __attribute__((noinline)) void open_it(void)
 {
-	if (open("/etc/passwd", O_RDONLY | O_CLOEXEC) < 0)
+	/* libc's other functions use the frame pointer for something else. */
+	long fd = syscall(SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
 		fail("open");
 	__asm__ volatile("");
 }
@@ -89,7 +93,8 @@ int main(int argc, char **argv)
 	}
 	for (int i = 0; i < count; i++)
 		((code_fn *)(void *)(memory + OUTER_AT))(call_inner);
-	if (inotify_fd >= 0 && poll(&(struct pollfd){.fd = inotify_fd, .events = POLLIN}, 1, DEADLINE_MS) != 1) {
+	if (inotify_fd >= 0 &&
+	    poll(&(struct pollfd){.fd = inotify_fd, .events = POLLIN}, 1, DEADLINE_MS) != 1) {
 		fprintf(stderr, "nobody has opened %s\n", path);
 		return 1;
 	}
