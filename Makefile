@@ -204,6 +204,8 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c
 # All objects of one command would share one file of dependencies: its sources and headers are told here.
 $(BUILD)/fuzz/unwind_table: $(patsubst %,src/unwind/%.c,elf_image cfi_program eh_frame unwind_row unwind_table) \
 	src/base/array.c $(wildcard src/base/array.h src/unwind/*.h tests/fuzz/*.h include/unwind_abi.h)
+$(BUILD)/fuzz/perf_map: $(patsubst %,src/symbols/%.c,jit_name perf_map) src/base/clock.c src/base/fd.c \
+	$(wildcard src/base/clock.h src/base/fd.h src/symbols/jit_name.h src/symbols/perf_map.h tests/fuzz/*.h)
 
 .PHONY: fuzz
 fuzz:

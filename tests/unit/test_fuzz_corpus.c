@@ -5,6 +5,7 @@
 #include <glob.h>
 #include <stdio.h>
 
+#include "../fuzz/perf_map_input.h"
 #include "../fuzz/unwind_table_input.h"
 
 TestSuite(fuzz_corpus, .timeout = 60);
@@ -26,17 +27,27 @@ static uint8_t *read_hexadecimal(const char *path, size_t *ret_bytes)
 	return content;
 }
 
-Test(fuzz_corpus, unwind_table)
+static void replay(const char *pattern, void (*input)(const uint8_t *data, size_t bytes))
 {
 	glob_t found;
 
-	cr_assert_eq(glob(SOURCE_DIR "/tests/fuzz/corpus/unwind_table/*.hex", 0, NULL, &found), 0);
+	cr_assert_eq(glob(pattern, 0, NULL, &found), 0);
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		size_t bytes = 0;
 		uint8_t *content = read_hexadecimal(found.gl_pathv[i], &bytes);
 
-		unwind_table_input(content, bytes);
+		input(content, bytes);
 		free(content);
 	}
 	globfree(&found);
+}
+
+Test(fuzz_corpus, unwind_table)
+{
+	replay(SOURCE_DIR "/tests/fuzz/corpus/unwind_table/*.hex", unwind_table_input);
+}
+
+Test(fuzz_corpus, perf_map)
+{
+	replay(SOURCE_DIR "/tests/fuzz/corpus/perf_map/*.hex", perf_map_input);
 }
