@@ -1,7 +1,8 @@
 /*
  * Makes processes that are soon gone, at a given rate at most: each opens and maps something, releases most
- * of it, and leaves a memfd open; every eighth runs a program. Usage: churn RATE. Input: lines with how many
- * to make. Output: the same number once all of them are gone, with the milliseconds that it took.
+ * of it, and leaves a memfd open; every eighth runs a program. One memfd is its own, from the first line on.
+ * Usage: churn RATE. Input: lines with how many to make. Output: the same number once all of them are gone,
+ * with the milliseconds that it took.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -86,13 +87,16 @@ static int make(const char *self, uint64_t count, uint64_t rate)
 int main(int argc, char **argv)
 {
 	char line[32];
+	int own = -1;
 
 	if (argc == 2 && !strcmp(argv[1], "live"))
 		live();
 	while (argc == 2 && fgets(line, sizeof(line), stdin)) {
 		uint64_t count = strtoull(line, NULL, 10), start = now_ns();
 
-		if (make("/proc/self/exe", count, strtoull(argv[1], NULL, 10)))
+		if (own < 0)
+			own = memfd_create("own", MFD_CLOEXEC);
+		if (own < 0 || make("/proc/self/exe", count, strtoull(argv[1], NULL, 10)))
 			return 1;
 		printf("%llu %llu\n", (unsigned long long)count,
 		       (unsigned long long)(now_ns() - start) / 1000000);
