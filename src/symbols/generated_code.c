@@ -313,22 +313,6 @@ static uint64_t call_before(const struct stack_frame *frame)
 	return frame->position ? frame->position - 1 : 0;
 }
 
-/* @return the place of an address among the names, or where it belongs */
-static size_t place_of(const struct image *image, uint64_t address)
-{
-	size_t low = 0, high = image->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (image->names[middle].address < address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 static bool is_known(const struct image *image, size_t at, uint64_t address)
 {
 	return at < image->count && image->names[at].address == address;
@@ -337,7 +321,7 @@ static bool is_known(const struct image *image, size_t at, uint64_t address)
 /* @return 0; -ENOMEM */
 static int add_address(struct generated_code *code, struct image *image, uint64_t address)
 {
-	size_t at = place_of(image, address);
+	size_t at = perf_map_first_from(image->names, image->count, address);
 
 	if (is_known(image, at, address))
 		return 0;
@@ -440,7 +424,7 @@ const char *generated_code_name(const struct generated_code *code, const struct 
 {
 	const struct image *image = find_image(code, frame->code);
 	uint64_t address = call_before(frame);
-	size_t at = image ? place_of(image, address) : 0;
+	size_t at = image ? perf_map_first_from(image->names, image->count, address) : 0;
 
 	return image && is_known(image, at, address) ? image->names[at].name : NULL;
 }

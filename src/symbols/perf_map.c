@@ -84,15 +84,14 @@ bool perf_map_parse(const char *line, size_t bytes, struct perf_map_entry *ret_e
 	return true;
 }
 
-/* @return the first name of an address that is not before this one, or the count */
-static size_t first_from(const struct search *search, uint64_t address)
+size_t perf_map_first_from(const struct perf_map_name *names, size_t count, uint64_t address)
 {
-	size_t low = 0, high = search->count;
+	size_t low = 0, high = count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (search->names[middle].address < address)
+		if (names[middle].address < address)
 			low = middle + 1;
 		else
 			high = middle;
@@ -110,7 +109,7 @@ static void take_line(struct search *search, const char *line, size_t bytes)
 		search->cut = true;
 		return;
 	}
-	for (size_t i = first_from(search, entry.start);
+	for (size_t i = perf_map_first_from(search->names, search->count, entry.start);
 	     i < search->count && search->names[i].address < entry.end; i++, search->steps++)
 		search->places[i] = (struct place){
 		        .offset = search->offset + (uint64_t)(entry.name - search->piece),

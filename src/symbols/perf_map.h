@@ -41,6 +41,12 @@ struct perf_map_name {
 };
 
 /**
+ * @param names by address, ascending
+ * @return the index of the first that is not before an address, where one of this address belongs; or count
+ */
+size_t perf_map_first_from(const struct perf_map_name *names, size_t count, uint64_t address);
+
+/**
  * Finds names in a file, as it is now. Of entries that overlap, the last one counts: compilers use memory
  * again. Cost: a nanosecond for each byte of the file.
  * @param fd of a regular file; stays the caller's, as does its position
