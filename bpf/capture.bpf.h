@@ -162,6 +162,7 @@ static __always_inline void capture_and_send_by(void *ctx, struct followed_proce
 	}
 	if (!process->python_runtime)
 		capture_take_python_hint(process);
+	scratch->frames_wanted = 0;
 	scratch->process_start_ns = process->start_ns;
 	scratch->python_runtime = process->python_runtime;
 	scratch->python_minor = process->python_minor;

@@ -15,6 +15,7 @@
 
 /* Set before loading. */
 extern const volatile __u32 config_stacks;          /* enum stacks_mode */
+extern const volatile __u32 config_memo;            /* enum memo_mode */
 extern const volatile __u32 config_ring_bytes;      /* of each shard */
 extern const volatile __u32 config_ring_shards;     /* a power of two; 1: `events` is the only ring */
 extern const volatile __u64 config_huge_page_bytes; /* the machine's default size */
@@ -126,6 +127,7 @@ struct native_position {
 	u64 position;
 	struct file_key file;
 	u64 is_code;
+	u64 start, end; /* of the mapping */
 };
 
 struct native_known {
@@ -211,7 +213,8 @@ struct capture_scratch {
 	u64 process_start_ns;
 	u64 python_runtime;
 	u32 python_minor;
-	u32 reserved;
+	u16 is_recalled;   /* the native frames were told by a memo: how many, and their hash, are there */
+	u16 frames_wanted; /* no memo will do */
 	struct mapped_at mapped;
 	struct native_position found;
 	u64 addresses[STACK_NATIVE_MAX];

@@ -27,6 +27,7 @@ static __always_inline void stack_begin(struct capture_scratch *scratch)
 {
 	scratch->stack.count = 0;
 	scratch->stack.image = 0;
+	scratch->is_recalled = 0;
 	scratch->stack_part = 0;
 	scratch->stack.end = STACK_END_COMPLETE;
 	scratch->stack.id = 0x6c6566746f70656eULL;
@@ -121,6 +122,8 @@ static __always_inline int native_find(struct capture_scratch *scratch, u64 addr
 
 	found->is_code = error == -VMA_EBUSY || (!error && at.flags & VM_EXEC);
 	found->position = address;
+	found->start = at.start;
+	found->end = at.end;
 	if (error || !found->is_code)
 		at.file = NULL;
 	if (at.file)
@@ -207,8 +210,9 @@ static __always_inline int stack_push_native(struct capture_scratch *scratch, u6
 	return stack_push(scratch, &scratch->found.file, scratch->found.position, 0);
 }
 
-/* Sends the stack where it is new, then the handle under its id. */
-static __always_inline void stack_finish(struct capture_scratch *scratch)
+/* Sends the stack where it is new, then the handle under its id. One whose frames are not there is unwound.
+ */
+static __always_inline void stack_finish(void *ctx, struct capture_scratch *scratch, void *programs)
 {
 	u32 count = scratch->stack.count, bytes = offsetof(struct event_stack, frames);
 	u64 id = hash_mix(scratch->stack.id, scratch->stack.end << 16 | count);
@@ -219,6 +223,13 @@ static __always_inline void stack_finish(struct capture_scratch *scratch)
 	place = sent_place_find(&stacks_sent, id);
 	scratch->stack.id = id;
 	if (!sent_before(place, id)) {
+		if (scratch->is_recalled) {
+			scratch->frames_wanted = 1;
+			bpf_tail_call(ctx, programs, CAPTURE_NATIVE);
+			count_loss(LOSS_TAIL_CALL);
+			capture_send(0);
+			return;
+		}
 		if (scratch->stack.image)
 			stack_tell_image(&scratch->stack);
 		if (count > STACK_FRAMES_SENT_MAX)

@@ -5,6 +5,7 @@
 #include "unwind_tables.bpf.h"
 
 const volatile __u32 config_stacks = STACKS_MODE_FP;
+const volatile __u32 config_memo = MEMO_USE;
 const volatile __u32 config_ring_bytes = 16 << 20;
 const volatile __u32 config_ring_shards = 1;
 const volatile __u64 config_huge_page_bytes = 2 << 20;
@@ -85,7 +86,7 @@ static __always_inline int capture_native_by(void *ctx, void *programs)
 		bpf_tail_call(ctx, programs, CAPTURE_PYTHON);
 		count_loss(LOSS_TAIL_CALL);
 	}
-	stack_finish(scratch);
+	stack_finish(ctx, scratch, programs);
 	return 0;
 }
 

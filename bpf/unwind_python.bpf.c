@@ -383,7 +383,7 @@ static __always_inline int capture_python_by(void *ctx, void *programs)
 	/* A program can link its frames as it likes, in a circle too. */
 	if (walk.frame && scratch->stack.end == STACK_END_COMPLETE)
 		scratch->stack.end = STACK_END_DEPTH;
-	stack_finish(scratch);
+	stack_finish(ctx, scratch, programs);
 	return 0;
 }
 

@@ -6,12 +6,17 @@
 #define LEFTOPEN_BPF_UNWIND_TABLES_H
 
 #include "unwind.bpf.h"
+#include "unwind_memo.bpf.h"
 #include "unwind_step.h"
 
+struct table_memory {
+	struct native_unwind *unwind;
+	struct unwind_recording *recording; /* NULL: memos are off */
+};
+
 /* Copies words of the stack; single ones by way of a larger copy, as the next ones are near. */
-static __always_inline int unwind_read(void *memory, __u64 address, __u64 *to, __u32 words)
+static __always_inline int unwind_copy(struct native_unwind *unwind, __u64 address, __u64 *to, __u32 words)
 {
-	struct native_unwind *unwind = memory;
 	u64 distance = address - unwind->block_address;
 
 	if (words != 1)
@@ -28,6 +33,18 @@ static __always_inline int unwind_read(void *memory, __u64 address, __u64 *to, _
 	distance /= sizeof(u64);
 	asm volatile("" : "+r"(distance));
 	*to = unwind->block[distance & (UNWIND_BLOCK_WORDS - 1)];
+	return 0;
+}
+
+static __always_inline int unwind_read(void *memory, __u64 address, __u64 *to, __u32 words,
+                                       enum unwind_part part)
+{
+	const struct table_memory *of = memory;
+
+	if (unwind_copy(of->unwind, address, to, words))
+		return -1;
+	if (of->recording)
+		unwind_memo_note_part(of->recording, address, to, part);
 	return 0;
 }
 
@@ -127,12 +144,15 @@ static __always_inline u32 unwind_end_of(int outcome, bool has_table)
 
 struct table_walk {
 	struct capture_scratch *scratch;
+	struct memo_scratch *memos; /* NULL: they are off */
 };
 
 static long unwind_frame(u32 index, struct table_walk *walk)
 {
 	struct capture_scratch *scratch = walk->scratch;
 	struct native_unwind *unwind = &scratch->unwind;
+	struct table_memory memory = {.unwind = unwind,
+	                              .recording = walk->memos ? &walk->memos->recording : NULL};
 	u64 ip = unwind->registers.ip, at = ip - unwind->registers.is_return, row;
 	struct unwind_range *range;
 	u32 place, end;
@@ -148,11 +168,19 @@ static long unwind_frame(u32 index, struct table_walk *walk)
 	range = &unwind->ranges[place & (UNWIND_RANGES - 1)];
 	if (stack_push(scratch, &range->file, ip - range->delta, unwind->is_guess ? FRAME_GUESSED : 0))
 		return 1;
+	if (memory.recording)
+		unwind_memo_note_frame(memory.recording, &unwind->registers, range->start, range->delta,
+		                       &range->file);
 	row = unwind_find_row(range->table.shard, range->table.first, range->table.count, at - range->delta);
 	*(volatile u64 *)&unwind->row = row;
-	outcome = unwind_step(unwind_read, unwind, &unwind->registers, &unwind->row);
+	if (memory.recording && unwind_row_uses_bp(&unwind->row))
+		unwind_memo_note_bp(memory.recording, &unwind->registers);
+	/* Of rbx a memo knows nothing. */
+	if (memory.recording && (unwind->row.rule & UNWIND_RULE_MASK) == UNWIND_RBX)
+		memory.recording->unfit = 1;
+	outcome = unwind_step(unwind_read, &memory, &unwind->registers, &unwind->row);
 	if (outcome == UNWIND_NO_ROW) {
-		outcome = unwind_step_frame_pointer(unwind_read, unwind, &unwind->registers);
+		outcome = unwind_step_frame_pointer(unwind_read, &memory, &unwind->registers);
 		unwind->is_guess |= !outcome;
 	}
 	if (!outcome)
@@ -164,8 +192,8 @@ static long unwind_frame(u32 index, struct table_walk *walk)
 	return 1;
 }
 
-/* Unwinds the current thread from the registers that its call saved; frames and why they end are in the
- * scratch. */
+/* Unwinds the current thread from the registers that its call saved; why its frames end is in the scratch,
+ * and the frames are where it was not told by a memo (scratch->is_recalled). */
 static __always_inline void unwind_by_tables(struct capture_scratch *scratch, const struct pt_regs *registers)
 {
 	struct table_walk walk = {.scratch = scratch};
@@ -177,12 +205,22 @@ static __always_inline void unwind_by_tables(struct capture_scratch *scratch, co
 	unwind->registers.bx = registers->bx;
 	unwind->registers.is_return = 0;
 	unwind->registers.has_bx = 1;
+	if (config_memo != MEMO_OFF)
+		walk.memos = memo_scratch_get(scratch);
+	if (walk.memos && !scratch->frames_wanted && memo_recall(scratch, walk.memos)) {
+		scratch->is_recalled = 1;
+		return;
+	}
+	if (walk.memos)
+		unwind_memo_begin(&walk.memos->recording, &unwind->registers);
 	unwind->is_guess = 0;
 	unwind->ranges_made = 0;
 	unwind->block_address = 0;
 	for (u32 i = 0; i < UNWIND_RANGES; i++)
 		unwind->ranges[i].end = 0;
 	bpf_loop(STACK_FRAMES_MAX + 1, unwind_frame, &walk, 0);
+	if (walk.memos)
+		memo_finish(scratch, walk.memos);
 }
 
 #endif

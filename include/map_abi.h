@@ -119,6 +119,28 @@ EVENT_ASSERT_SIZE(struct unwind_file, 16);
 #define UNWIND_SHARDS_MAX      32
 #define UNWIND_FILES_MAX       16384
 
+/* Memos of stacks: places, and how many of them are looked at for a stack. Chosen by: a compiler has some
+ * hundred stacks, a test suite some thousand; 10 MiB. Powers of two. */
+#define UNWIND_MEMOS     8192
+#define UNWIND_MEMO_WAYS 4
+
+/* What memos are used for; tests ask for those behind the first. */
+enum memo_mode {
+	MEMO_USE = 0,
+	MEMO_OFF,
+	MEMO_CHECK, /* what a memo tells is unwound all the same, and compared */
+	MEMO_BLIND, /* the same, without looking at the stack first: it must be found to be wrong */
+	MEMO_MODE_COUNT
+};
+
+/* On one CPU. */
+struct memo_counts {
+	__u64 recalled; /* stacks that a memo told */
+	__u64 unwound;
+	__u64 wrong; /* of those that were told and unwound */
+};
+EVENT_ASSERT_SIZE(struct memo_counts, 24);
+
 /* The programs that capture stacks, as they lie in the array that makers tail-call through. */
 enum capture_program { CAPTURE_NATIVE = 0, CAPTURE_PYTHON, CAPTURE_COUNT };
 

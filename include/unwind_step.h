@@ -9,8 +9,17 @@
 
 #include "unwind_abi.h"
 
+/* What is read, as its address is made of registers and a row. */
+enum unwind_part {
+	UNWIND_PART_RETURN, /* the address to return to */
+	UNWIND_PART_BP,     /* the caller's rbp */
+	UNWIND_PART_CFA,
+	UNWIND_PART_SIGNAL, /* UNWIND_SIGNAL_WORDS */
+	UNWIND_PART_FRAME   /* rbp and the address to return to, by frame pointer */
+};
+
 /* Copies words of the process's memory. @return 0, or another number */
-typedef int (*unwind_read_fn)(void *memory, __u64 address, __u64 *to, __u32 words);
+typedef int (*unwind_read_fn)(void *memory, __u64 address, __u64 *to, __u32 words, enum unwind_part part);
 
 /* What a step comes to. */
 enum unwind_outcome {
@@ -37,7 +46,7 @@ UNWIND_INLINE int unwind_step_signal(unwind_read_fn read, void *memory, struct u
 {
 	__u64 saved[UNWIND_SIGNAL_WORDS];
 
-	if (read(memory, registers->sp + UNWIND_SIGNAL_AT, saved, UNWIND_SIGNAL_WORDS))
+	if (read(memory, registers->sp + UNWIND_SIGNAL_AT, saved, UNWIND_SIGNAL_WORDS, UNWIND_PART_SIGNAL))
 		return UNWIND_UNREADABLE;
 	registers->bp = saved[UNWIND_SIGNAL_BP];
 	registers->bx = saved[UNWIND_SIGNAL_BX];
@@ -55,7 +64,7 @@ UNWIND_INLINE int unwind_step_frame_pointer(unwind_read_fn read, void *memory,
 	__u64 frame[2];
 
 	if (registers->bp < registers->sp || registers->bp % UNWIND_WORD ||
-	    read(memory, registers->bp, frame, 2) || !frame[1])
+	    read(memory, registers->bp, frame, 2, UNWIND_PART_FRAME) || !frame[1])
 		return UNWIND_NO_ROW;
 	registers->sp = registers->bp + sizeof(frame);
 	registers->bp = frame[0];
@@ -89,11 +98,11 @@ UNWIND_INLINE int unwind_find_cfa(unwind_read_fn read, void *memory, const struc
 		*ret_cfa = registers->sp + ((__u64)(__u8)row->rbp << 16 | (__u16)row->cfa) * UNWIND_WORD;
 		return UNWIND_STEPPED;
 	case UNWIND_DEREF_RSP:
-		return read(memory, registers->sp + distance, ret_cfa, 1) ? UNWIND_UNREADABLE
-		                                                          : UNWIND_STEPPED;
+		return read(memory, registers->sp + distance, ret_cfa, 1, UNWIND_PART_CFA) ? UNWIND_UNREADABLE
+		                                                                           : UNWIND_STEPPED;
 	case UNWIND_DEREF_RBP:
-		return read(memory, registers->bp + distance, ret_cfa, 1) ? UNWIND_UNREADABLE
-		                                                          : UNWIND_STEPPED;
+		return read(memory, registers->bp + distance, ret_cfa, 1, UNWIND_PART_CFA) ? UNWIND_UNREADABLE
+		                                                                           : UNWIND_STEPPED;
 	case UNWIND_END:
 		return UNWIND_ENDED;
 	case UNWIND_GAP:
@@ -101,6 +110,15 @@ UNWIND_INLINE int unwind_find_cfa(unwind_read_fn read, void *memory, const struc
 	default:
 		return UNWIND_NOT_KNOWN;
 	}
+}
+
+/* @return whether where the caller's frame is depends on this frame's rbp */
+UNWIND_INLINE int unwind_row_uses_bp(const struct unwind_row *row)
+{
+	int rule = row->rule & UNWIND_RULE_MASK;
+
+	return rule == UNWIND_RBP || rule == UNWIND_DEREF_RBP ||
+	       (rule != UNWIND_RSP_FAR && row->rule & UNWIND_RBP_BY_RBP);
 }
 
 /* Restores the caller's rbp. @return whether it can be read, or is not needed */
@@ -118,7 +136,7 @@ UNWIND_INLINE int unwind_restore_bp(unwind_read_fn read, void *memory, struct un
 	} else if (!by_rbp && (rbp == UNWIND_RBP_SAME || rbp >= UNWIND_RBP_UNDEFINED)) {
 		return 1;
 	}
-	return !read(memory, from + (__s64)rbp * UNWIND_WORD, &registers->bp, 1);
+	return !read(memory, from + (__s64)rbp * UNWIND_WORD, &registers->bp, 1, UNWIND_PART_BP);
 }
 
 /* Steps to the caller. @return enum unwind_outcome; only UNWIND_STEPPED leaves registers to go on with */
@@ -135,7 +153,7 @@ UNWIND_INLINE int unwind_step(unwind_read_fn read, void *memory, struct unwind_r
 		return outcome;
 	if (cfa <= registers->sp)
 		return UNWIND_NO_PROGRESS;
-	if (read(memory, cfa - UNWIND_WORD, &registers->ip, 1) ||
+	if (read(memory, cfa - UNWIND_WORD, &registers->ip, 1, UNWIND_PART_RETURN) ||
 	    !unwind_restore_bp(read, memory, registers, row, cfa))
 		return UNWIND_UNREADABLE;
 	registers->sp = cfa;

@@ -67,6 +67,19 @@ bool option_values_ring_shards(const char *text, uint32_t *ret_shards)
 	return true;
 }
 
+bool option_values_memo(const char *text, enum memo_mode *ret_mode)
+{
+	static const struct option_choice modes[] = {
+	        {"use", MEMO_USE}, {"off", MEMO_OFF}, {"check", MEMO_CHECK}, {"blind", MEMO_BLIND}};
+	int mode = MEMO_USE;
+
+	_Static_assert(sizeof(modes) / sizeof(modes[0]) == MEMO_MODE_COUNT, "each has a name");
+	if (text && !option_values_choice("LEFTOPEN_MEMO", text, modes, MEMO_MODE_COUNT, &mode))
+		return false;
+	*ret_mode = (enum memo_mode)mode;
+	return true;
+}
+
 /* Not by strtod(3), which takes "nan", "0x1p3" and the locale's decimal point.
  * @return whether it is seconds, and at most SECONDS_MAX */
 static bool parse_seconds(const char *text, uint64_t *ret_ns)

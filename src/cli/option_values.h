@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "map_abi.h"
+
 /**
  * Parses a whole number.
  * @param name of the option, for the message: "--top", "COUNT"
@@ -26,6 +28,14 @@ bool option_values_ring_size(const char *text, uint32_t *ret_bytes);
  * @return whether it is a power of two in the loader's range
  */
 bool option_values_ring_shards(const char *text, uint32_t *ret_shards);
+
+/**
+ * Parses what memos of stacks are used for, which tests ask for by the environment variable LEFTOPEN_MEMO:
+ * "use", "off", "check" or "blind".
+ * @param text NULL: use
+ * @return whether it is one of them
+ */
+bool option_values_memo(const char *text, enum memo_mode *ret_mode);
 
 /**
  * Parses seconds with at most nine decimals, "2" or "0.25".

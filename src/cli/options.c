@@ -395,7 +395,8 @@ enum options_outcome options_parse(enum options_command command, int argc, char 
 	enum options_outcome outcome = parse(command, argc, argv, &options);
 
 	if (outcome == OPTIONS_GO_ON &&
-	    !option_values_ring_shards(getenv("LEFTOPEN_RING_SHARDS"), &options.loader.ring_shards))
+	    (!option_values_ring_shards(getenv("LEFTOPEN_RING_SHARDS"), &options.loader.ring_shards) ||
+	     !option_values_memo(getenv("LEFTOPEN_MEMO"), &options.loader.memo)))
 		outcome = OPTIONS_USAGE;
 	if (outcome == OPTIONS_GO_ON)
 		*ret_options = options;

@@ -402,6 +402,9 @@ static void read_own_cost(struct session *session, const struct loader_cost *cos
 	ret_self->cpu_s = session->usage.cpu_s;
 	ret_self->rss_peak_bytes = session->usage.rss_peak_bytes;
 	ret_self->kernel_ns_per_event = cost->runs ? cost->run_ns / cost->runs : 0;
+	ret_self->stacks_unwound = cost->stacks.unwound;
+	ret_self->stacks_recalled = cost->stacks.recalled;
+	ret_self->stacks_wrong = cost->stacks.wrong;
 	ret_self->armed_s = (double)(session->armed_ns - session->started_ns) / 1e9;
 }
 

@@ -91,6 +91,7 @@ static int configure(struct loader *loader, const struct loader_options *options
 	loader->ring_shards = options->ring_shards ? options->ring_shards : shards_for_cpus();
 	loader->ring_bytes = ring;
 	skeleton->rodata->config_stacks = options->stacks;
+	skeleton->rodata->config_memo = options->memo;
 	skeleton->rodata->config_ring_bytes = ring;
 	skeleton->rodata->config_ring_shards = loader->ring_shards;
 	skeleton->rodata->config_huge_page_bytes = huge_page_bytes();

@@ -22,6 +22,7 @@ struct loader;
 struct loader_options {
 	enum stacks_mode stacks;
 	uint32_t ring_bytes;  /* power of two */
+	enum memo_mode memo;
 	uint32_t ring_shards; /* rings of that size, a power of two; 0: as many as the CPUs need */
 };
 
@@ -166,6 +167,7 @@ struct loader_cost {
 	uint64_t run_ns;   /* 0: not measured */
 	uint64_t left_out; /* runs that the kernel left out because a program was running on that CPU, and for
 	                      which none stood in */
+	struct memo_counts stacks;
 };
 
 /** Reads what the programs have cost. @return 0, or -errno of bpf(2) */

@@ -53,7 +53,17 @@ static int size_scratches(struct leftopen_bpf *skeleton)
 	if (skeleton->rodata->config_preemptible)
 		return 0;
 	error = bpf_map__set_max_entries(skeleton->maps.capture_scratch, 1);
+	if (!error)
+		error = bpf_map__set_max_entries(skeleton->maps.memo_scratch, 1);
 	return error ? error : bpf_map__set_max_entries(skeleton->maps.code_scratch, 1);
+}
+
+/* Without unwind tables there are no memos. */
+static int size_memos(struct leftopen_bpf *skeleton)
+{
+	return skeleton->rodata->config_stacks == STACKS_MODE_FULL
+	               ? 0
+	               : bpf_map__set_max_entries(skeleton->maps.unwind_memos, 1);
 }
 
 int programs_choose(struct leftopen_bpf *skeleton)
@@ -68,6 +78,8 @@ int programs_choose(struct leftopen_bpf *skeleton)
 		choose_stand_ins(skeleton, kernel);
 		choose_installed(skeleton, kernel);
 		error = size_scratches(skeleton);
+		if (!error)
+			error = size_memos(skeleton);
 	}
 	btf__free(kernel);
 	return error;

@@ -171,6 +171,8 @@ struct snapshot_self {
 	double cpu_s;
 	uint64_t rss_peak_bytes;
 	uint64_t kernel_ns_per_event; /* 0: not measured */
+	/* Captured stacks: unwound, told by a memo without that, and of these wrong where it was checked. */
+	uint64_t stacks_unwound, stacks_recalled, stacks_wrong;
 	double armed_s;               /* from start to armed */
 };
 

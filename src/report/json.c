@@ -132,11 +132,15 @@ static json_t *completeness_object(struct json_output *output)
 static json_t *self_object(struct json_output *output)
 {
 	const struct snapshot_self *self = &output->snapshot->self;
-	json_t *object = json_object();
+	json_t *object = json_object(), *stacks = json_object();
 
+	put(output, stacks, "unwound", number(self->stacks_unwound));
+	put(output, stacks, "recalled", number(self->stacks_recalled));
+	put(output, stacks, "wrong", number(self->stacks_wrong));
 	put(output, object, "cpu_s", real(self->cpu_s));
 	put(output, object, "rss_peak_bytes", number(self->rss_peak_bytes));
 	put(output, object, "kernel_ns_per_event", number(self->kernel_ns_per_event));
+	put(output, object, "stacks", stacks);
 	return object;
 }
 

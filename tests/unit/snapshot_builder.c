@@ -53,6 +53,9 @@ struct snapshot *builder_new(void)
 	        .cpu_s = 0.41,
 	        .rss_peak_bytes = 23U << 20,
 	        .kernel_ns_per_event = 410,
+	        .stacks_unwound = 70,
+	        .stacks_recalled = 930,
+	        .stacks_wrong = 2,
 	        .armed_s = 0.2,
 	};
 	snapshot->processes = allocate(snapshot, PROCESSES_MAX, sizeof(*snapshot->processes));

@@ -329,6 +329,9 @@ Test(report_json, head)
 	cr_expect_eq(json_real_value(json_object_get(self, "cpu_s")), 0.41);
 	cr_expect_eq(integer_of(self, "rss_peak_bytes"), 23 << 20);
 	cr_expect_eq(integer_of(self, "kernel_ns_per_event"), 410);
+	cr_expect_eq(integer_of(json_object_get(self, "stacks"), "unwound"), 70);
+	cr_expect_eq(integer_of(json_object_get(self, "stacks"), "recalled"), 930);
+	cr_expect_eq(integer_of(json_object_get(self, "stacks"), "wrong"), 2);
 	cr_expect_null(json_object_get(report, "escaped"));
 	json_decref(report);
 }

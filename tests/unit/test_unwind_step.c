@@ -14,11 +14,12 @@ struct stack_words {
 	uint64_t words[STACK_WORDS];
 };
 
-static int read_words(void *memory, __u64 address, __u64 *to, __u32 words)
+static int read_words(void *memory, __u64 address, __u64 *to, __u32 words, enum unwind_part part)
 {
 	struct stack_words *stack = memory;
 	uint64_t at = (address - STACK_ADDRESS) / sizeof(uint64_t);
 
+	(void)part;
 	if (address % sizeof(uint64_t) || at >= STACK_WORDS || words > STACK_WORDS - at)
 		return -1;
 	memcpy(to, stack->words + at, words * sizeof(*to));
