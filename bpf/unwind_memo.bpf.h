@@ -21,6 +21,18 @@ struct {
 	__type(value, struct memo_place);
 } unwind_memos __weak SEC(".maps");
 
+/* Keys of memos that may be of one stack: side by side, as most are not. A hint: the memo has it too. */
+struct memo_set {
+	u64 keys[UNWIND_MEMO_WAYS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, UNWIND_MEMOS / UNWIND_MEMO_WAYS);
+	__type(key, u32);
+	__type(value, struct memo_set);
+} memo_sets __weak SEC(".maps");
+
 /* What is copied of a stack at once: a read of 2 KiB costs less than two small ones. */
 #define MEMO_BLOCK_BYTES 2048
 #define MEMO_BLOCKS      (UNWIND_MEMO_STACK_BYTES / MEMO_BLOCK_BYTES)
@@ -163,10 +175,9 @@ __weak __noinline int memo_try(u32 place)
 	return at->version == version;
 }
 
-/* The first of the places where a memo of a key is, or would be. */
-static __always_inline u32 memo_first_place(u64 key)
+static __always_inline u32 memo_set_of(u64 key)
 {
-	return (key >> 20) % (UNWIND_MEMOS / UNWIND_MEMO_WAYS) * UNWIND_MEMO_WAYS;
+	return (key >> 20) % (UNWIND_MEMOS / UNWIND_MEMO_WAYS);
 }
 
 /* @return whether the stack is known: its id so far and the number of its frames are then in the scratch, but
@@ -174,13 +185,14 @@ static __always_inline u32 memo_first_place(u64 key)
 static __always_inline bool memo_recall(struct capture_scratch *scratch, struct memo_scratch *memos)
 {
 	u64 key = memo_key(&scratch->unwind.registers);
-	u32 first = memo_first_place(key);
+	u32 number = memo_set_of(key);
+	struct memo_set *set = bpf_map_lookup_elem(&memo_sets, &number);
 
 	memos->recording.memo.key = key;
 	memos->copied = 0;
 	memos->told = 0;
-	for (u32 way = 0; way < UNWIND_MEMO_WAYS; way++) {
-		if (!memo_try(first + way))
+	for (u32 way = 0; set && way < UNWIND_MEMO_WAYS; way++) {
+		if (set->keys[way] != key || !memo_try(number * UNWIND_MEMO_WAYS + way))
 			continue;
 		memos->told = 1;
 		if (config_memo != MEMO_USE)
@@ -193,31 +205,41 @@ static __always_inline bool memo_recall(struct capture_scratch *scratch, struct 
 	return false;
 }
 
-/* One whose stack it is, else one that is empty, else any. */
-static __always_inline u32 memo_choose_place(const struct unwind_memo *memo)
+/* @return whether a memo of this stack is there, which no longer tells it */
+static __always_inline bool memo_is_stale(u32 place, const struct unwind_memo *memo)
 {
-	u32 first = memo_first_place(memo->key), chosen = first + (memo->stack >> 32) % UNWIND_MEMO_WAYS;
+	const struct memo_place *at = bpf_map_lookup_elem(&unwind_memos, &place);
+
+	return at && at->memo.stack == memo->stack;
+}
+
+/* @return the way of this stack, else one that is empty, else any */
+static __always_inline u32 memo_choose_way(const struct memo_set *set, u32 number,
+                                           const struct unwind_memo *memo)
+{
+	u32 chosen = (memo->stack >> 32) % UNWIND_MEMO_WAYS;
 
 	for (u32 way = 0; way < UNWIND_MEMO_WAYS; way++) {
-		u32 place = first + way;
-		const struct memo_place *at = bpf_map_lookup_elem(&unwind_memos, &place);
-
-		if (!at)
-			break;
-		if (at->memo.key == memo->key && at->memo.stack == memo->stack)
-			return place;
-		if (!at->memo.key)
-			chosen = place;
+		if (set->keys[way] == memo->key && memo_is_stale(number * UNWIND_MEMO_WAYS + way, memo))
+			return way;
+		if (!set->keys[way])
+			chosen = way;
 	}
 	return chosen;
 }
 
 static __always_inline void memo_store(const struct unwind_memo *memo)
 {
-	u32 place = memo_choose_place(memo);
-	struct memo_place *at = bpf_map_lookup_elem(&unwind_memos, &place);
+	u32 number = memo_set_of(memo->key), way, place;
+	struct memo_set *set = bpf_map_lookup_elem(&memo_sets, &number);
+	struct memo_place *at;
 	u64 version;
 
+	if (!set)
+		return;
+	way = memo_choose_way(set, number, memo);
+	place = number * UNWIND_MEMO_WAYS + way;
+	at = bpf_map_lookup_elem(&unwind_memos, &place);
 	if (!at)
 		return;
 	version = at->version;
@@ -225,6 +247,7 @@ static __always_inline void memo_store(const struct unwind_memo *memo)
 	if (version & 1 || __sync_val_compare_and_swap(&at->version, version, version + 1) != version)
 		return;
 	bpf_probe_read_kernel(&at->memo, sizeof(at->memo), memo);
+	set->keys[way & (UNWIND_MEMO_WAYS - 1)] = memo->key;
 	__sync_lock_test_and_set(&at->version, version + 2);
 }
 

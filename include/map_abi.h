@@ -120,9 +120,9 @@ EVENT_ASSERT_SIZE(struct unwind_file, 16);
 #define UNWIND_FILES_MAX       16384
 
 /* Memos of stacks: places, and how many of them are looked at for a stack. Chosen by: a compiler has some
- * hundred stacks, a test suite some thousand; 10 MiB. Powers of two. */
+ * hundred stacks, a test suite some thousand; of git's, 11 are of one depth; 10 MiB. Powers of two. */
 #define UNWIND_MEMOS     8192
-#define UNWIND_MEMO_WAYS 4
+#define UNWIND_MEMO_WAYS 16
 
 /* What memos are used for; tests ask for those behind the first. */
 enum memo_mode {

@@ -61,9 +61,12 @@ static int size_scratches(struct leftopen_bpf *skeleton)
 /* Without unwind tables there are no memos. */
 static int size_memos(struct leftopen_bpf *skeleton)
 {
-	return skeleton->rodata->config_stacks == STACKS_MODE_FULL
-	               ? 0
-	               : bpf_map__set_max_entries(skeleton->maps.unwind_memos, 1);
+	int error = 0;
+
+	if (skeleton->rodata->config_stacks == STACKS_MODE_FULL)
+		return 0;
+	error = bpf_map__set_max_entries(skeleton->maps.unwind_memos, 1);
+	return error ? error : bpf_map__set_max_entries(skeleton->maps.memo_sets, 1);
 }
 
 int programs_choose(struct leftopen_bpf *skeleton)
