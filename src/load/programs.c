@@ -63,7 +63,8 @@ static int size_memos(struct leftopen_bpf *skeleton)
 {
 	int error = 0;
 
-	if (skeleton->rodata->config_stacks == STACKS_MODE_FULL)
+	if (skeleton->rodata->config_stacks == STACKS_MODE_FULL ||
+	    skeleton->rodata->config_stacks == STACKS_MODE_NATIVE)
 		return 0;
 	error = bpf_map__set_max_entries(skeleton->maps.unwind_memos, 1);
 	return error ? error : bpf_map__set_max_entries(skeleton->maps.memo_sets, 1);

@@ -42,6 +42,7 @@ SESSION_LIMIT_S = 120
 # disturbed, and all together are long against the 20 ms between two looks into the ring.
 LOOPS = (
     ("open_close", 4000, 40),
+    ("open_close_deep", 4000, 40),
     ("mmap_munmap", 4000, 40),
     ("getppid", 20000, 80),
     ("spawn_true", 50, 8),
@@ -61,6 +62,7 @@ class Row:
 
 ROWS = (
     Row("open + close of /dev/null (C, thread CPU)", "open_close", "ns", "1.35"),
+    Row("the same, 22 frames", "open_close_deep", "ns"),
     Row("mmap + munmap of 64 KiB (C, thread CPU)", "mmap_munmap", "ns"),
     Row("getppid, which nobody traces (C, thread CPU)", "getppid", "ns", "1.20"),
     Row("posix_spawn of /bin/true (C, wall)", "spawn_true", "ns"),

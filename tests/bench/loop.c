@@ -27,6 +27,21 @@ static int open_close(void)
 	return fd < 0 ? -1 : close(fd);
 }
 
+/* Not a tail call, and not folded: a frame each. */
+__attribute__((noinline)) static int open_close_below(volatile int frames)
+{
+	int error = frames > 1 ? open_close_below(frames - 1) : open_close();
+
+	__asm__ volatile("");
+	return error;
+}
+
+/* With open, main and the three around it that is 22 frames. */
+static int open_close_deep(void)
+{
+	return open_close_below(15);
+}
+
 static int mmap_munmap(void)
 {
 	void *mapped = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -77,6 +92,7 @@ static const struct loop {
 	clockid_t clock;
 } loops[] = {
         {"open_close", open_close, CLOCK_THREAD_CPUTIME_ID},
+        {"open_close_deep", open_close_deep, CLOCK_THREAD_CPUTIME_ID},
         {"open_close_elapsed", open_close, CLOCK_MONOTONIC},
         {"mmap_munmap", mmap_munmap, CLOCK_THREAD_CPUTIME_ID},
         {"getppid", get_ppid, CLOCK_THREAD_CPUTIME_ID},
