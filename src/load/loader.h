@@ -21,7 +21,7 @@ struct loader;
 
 struct loader_options {
 	enum stacks_mode stacks;
-	uint32_t ring_bytes;  /* power of two */
+	uint32_t ring_bytes; /* power of two */
 	enum memo_mode memo;
 	uint32_t ring_shards; /* rings of that size, a power of two; 0: as many as the CPUs need */
 };

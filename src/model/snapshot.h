@@ -173,7 +173,7 @@ struct snapshot_self {
 	uint64_t kernel_ns_per_event; /* 0: not measured */
 	/* Captured stacks: unwound, told by a memo without that, and of these wrong where it was checked. */
 	uint64_t stacks_unwound, stacks_recalled, stacks_wrong;
-	double armed_s;               /* from start to armed */
+	double armed_s; /* from start to armed */
 };
 
 struct snapshot_completeness {
