@@ -10,6 +10,9 @@
 #include "event_abi.h"
 #include "ids.bpf.h"
 
+/* arch/x86/include/asm/segment.h, __USER32_CS: code of a 32-bit program, whose calls have other numbers. */
+#define USER32_CS 0x23
+
 /* A file's descriptor table is reached through files_struct.fdt, and fd[n] may
  * be NULL while the bit set already has n (fs/file.c, alloc_fd reserves before fd_install).
  * @param files as bpf_get_current_task_btf() has it: the verifier knows its type, so that members are plain

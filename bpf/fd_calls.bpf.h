@@ -26,12 +26,19 @@ struct fd_call {
 static const struct fd_call fd_calls[FD_CALL_NUMBERS] = {
 #define FD_CALL(call, origin, gives) [__NR_##call] = {HANDLE_ORIGIN_##origin, FD_GIVES_##gives},
 #include "fd_calls.def"
+        [__NR_clone] = {HANDLE_ORIGIN_CLONE, FD_GIVES_WITH_CHILD},
+        [__NR_clone3] = {HANDLE_ORIGIN_CLONE3, FD_GIVES_WITH_CHILD},
 };
 
 /* The upper half of ctx->id is not filled in (kernel/trace/trace_syscalls.c, perf_call_bpf_exit). */
+static __always_inline const struct fd_call *fd_call_by_number(u32 number)
+{
+	return &fd_calls[number & (FD_CALL_NUMBERS - 1)];
+}
+
 static __always_inline const struct fd_call *fd_call_of(const struct trace_event_raw_sys_exit *ctx)
 {
-	return &fd_calls[(u32)ctx->id & (FD_CALL_NUMBERS - 1)];
+	return fd_call_by_number(ctx->id);
 }
 
 /* Fills in what the numbers of one call have in common. The numbers themselves are the caller's to put into

@@ -13,8 +13,6 @@
 
 /* include/linux/sched.h */
 #define PF_IO_WORKER 0x00000010
-/* arch/x86/include/asm/segment.h: code of a 32-bit program, whose calls have other numbers */
-#define USER32_CS 0x23
 
 /* include/uapi/asm-generic/errno.h */
 #define ENOSYS 38

@@ -95,10 +95,10 @@ CALL_PROGRAM("tracepoint", fd_by_result, trace_event_raw_sys_exit)
 }
 
 /* Where a call has put `count` numbers into its process's memory. */
-static __always_inline int fds_in_memory(struct trace_event_raw_sys_exit *ctx, const void *numbers, u32 count)
+static __always_inline int fds_in_memory(void *ctx, struct followed_process *process,
+                                         const struct fd_call *call, const void *numbers, u32 count)
 {
-	struct followed_process *process = followed_current();
-	struct capture_scratch *scratch = process ? capture_scratch_take() : NULL;
+	struct capture_scratch *scratch = capture_scratch_take();
 
 	if (!scratch)
 		return 0;
@@ -107,7 +107,7 @@ static __always_inline int fds_in_memory(struct trace_event_raw_sys_exit *ctx, c
 		count_loss(LOSS_NUMBERS);
 		return 0;
 	}
-	fd_pending(scratch, process, fd_call_of(ctx), compat_own_files(), -1);
+	fd_pending(scratch, process, call, compat_own_files(), -1);
 	scratch->pending.count = count;
 	capture_and_send(ctx, process, scratch);
 	return 0;
@@ -116,33 +116,42 @@ static __always_inline int fds_in_memory(struct trace_event_raw_sys_exit *ctx, c
 CALL_PROGRAM("tracepoint", fd_by_pair, trace_event_raw_sys_exit)
 {
 	struct pt_regs *registers = saved_registers();
+	const struct fd_call *call = fd_call_of(ctx);
+	struct followed_process *process;
 
-	if (ctx->ret < 0)
+	if (ctx->ret < 0 || !(process = followed_current()))
 		return 0;
-	return fds_in_memory(
-	        ctx, (void *)(fd_call_of(ctx)->gives == FD_GIVES_PAIR_3 ? registers->r10 : registers->di), 2);
+	return fds_in_memory(ctx, process, call,
+	                     (void *)(call->gives == FD_GIVES_PAIR_3 ? registers->r10 : registers->di), 2);
 }
 
-/* In the parent: the child comes by here too, and its result is 0. */
-CALL_PROGRAM("tracepoint", fd_by_clone, trace_event_raw_sys_exit)
+/* In the parent, when the pidfd is there and the child has not run: clone with CLONE_VFORK returns when the
+ * child execs or ends, and by then a child in the same space may have changed the arguments. */
+SEC("tracepoint/sched/sched_process_fork")
+int fd_with_child(void *ctx)
 {
+	struct followed_process *process = followed_current();
 	struct pt_regs *registers = saved_registers();
+	const struct fd_call *call;
 	struct {
 		u64 flags;
 		u64 pidfd;
 	} arguments = {registers->di, registers->dx};
 
-	if (ctx->ret <= 0)
+	if (!process || registers->cs == USER32_CS)
 		return 0;
-	if (fd_call_of(ctx)->gives == FD_GIVES_CLONE3 &&
+	call = registers->orig_ax < FD_CALL_NUMBERS ? fd_call_by_number(registers->orig_ax) : NULL;
+	/* fork, vfork, or a thread of the kernel's own that another call makes */
+	if (!call || call->gives != FD_GIVES_WITH_CHILD)
+		return 0;
+	if (call->origin == HANDLE_ORIGIN_CLONE3 &&
 	    bpf_probe_read_user(&arguments, sizeof(arguments), (void *)registers->di)) {
-		if (followed_current())
-			count_loss(LOSS_NUMBERS);
+		count_loss(LOSS_NUMBERS);
 		return 0;
 	}
-	if (!(arguments.flags & CLONE_PIDFD))
-		return 0;
-	return fds_in_memory(ctx, (void *)arguments.pidfd, 1);
+	if (arguments.flags & CLONE_PIDFD)
+		fds_in_memory(ctx, process, call, (void *)arguments.pidfd, 1);
+	return 0;
 }
 
 CALL_PROGRAM("tracepoint/syscalls/sys_enter_close", enter_close, trace_event_raw_sys_enter)

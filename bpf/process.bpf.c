@@ -14,8 +14,6 @@
 #include "test_name.bpf.h"
 
 #define SIGNAL_GROUP_EXIT 4
-/* arch/x86/include/asm/segment.h: __USER32_CS, in which such a program begins. */
-#define USER32_CS 0x23
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *child)

@@ -12,10 +12,9 @@ enum fd_gives {
 	FD_GIVES_COPY,
 	FD_GIVES_PAIR_0,
 	FD_GIVES_PAIR_3,
-	FD_GIVES_CLONE,
-	FD_GIVES_CLONE3,
 	FD_GIVES_MESSAGE,
-	FD_GIVES_MESSAGES
+	FD_GIVES_MESSAGES,
+	FD_GIVES_WITH_CHILD /* a pidfd besides the result, told as the child begins */
 };
 
 #endif

@@ -17,9 +17,6 @@ static struct bpf_program *fd_program(const struct leftopen_bpf *skeleton, enum 
 	case FD_GIVES_PAIR_0:
 	case FD_GIVES_PAIR_3:
 		return skeleton->progs.fd_by_pair;
-	case FD_GIVES_CLONE:
-	case FD_GIVES_CLONE3:
-		return skeleton->progs.fd_by_clone;
 	case FD_GIVES_MESSAGE:
 		return skeleton->progs.fd_by_message;
 	case FD_GIVES_MESSAGES:

@@ -190,8 +190,7 @@ static int attach_to_id(struct loader *loader, struct bpf_program *program, uint
 }
 
 /* The kernel runs programs in the order in which they were attached. */
-static int attach_tracepoint(struct loader *loader, struct bpf_program *program, int tracefs_fd,
-                             const char *event)
+static int attach_call(struct loader *loader, struct bpf_program *program, int tracefs_fd, const char *event)
 {
 	struct bpf_object *object = loader->skeleton->obj;
 	struct bpf_program *stand_in = stand_ins_find(object, 1);
@@ -211,15 +210,20 @@ static int attach_tracepoint(struct loader *loader, struct bpf_program *program,
 
 static int attach_program(struct loader *loader, struct bpf_program *program, int tracefs_fd)
 {
-	static const char syscalls[] = "tracepoint/syscalls/";
+	static const char syscalls[] = "tracepoint/syscalls/", scheduler[] = "tracepoint/sched/";
 	const char *section = bpf_program__section_name(program);
 	struct bpf_link *link;
+	uint64_t id;
+	int error;
 
 	if (!strncmp(section, syscalls, sizeof(syscalls) - 1)) {
-		int error = attach_tracepoint(loader, program, tracefs_fd, section + sizeof(syscalls) - 1);
-
+		error = attach_call(loader, program, tracefs_fd, section + sizeof(syscalls) - 1);
 		/* A call that this kernel does not have cannot be made on it. */
 		return error == -ENOENT ? 0 : error;
+	}
+	if (!strncmp(section, scheduler, sizeof(scheduler) - 1)) {
+		error = tracefs_event_id(tracefs_fd, "sched", section + sizeof(scheduler) - 1, &id);
+		return error ? error : attach_to_id(loader, program, id, 0);
 	}
 	if (!bpf_program__autoload(program) ||
 	    (strncmp(section, "tp_btf/", 7) && program != loader->skeleton->progs.fd_installed))
@@ -239,7 +243,7 @@ static int attach_calls(struct loader *loader, int tracefs_fd, struct loader_err
 	const char *event;
 
 	for (size_t i = 0; (program = calls_find(loader->skeleton, i, &event)); i++) {
-		int error = attach_tracepoint(loader, program, tracefs_fd, event);
+		int error = attach_call(loader, program, tracefs_fd, event);
 
 		/* A call that this kernel does not have cannot be made on it. */
 		if (error && error != -ENOENT) {

@@ -9,6 +9,7 @@ others make more events than can be followed. Outputs: an AssertionError that sa
 """
 
 import contextlib
+import json
 import os
 import subprocess
 
@@ -140,7 +141,8 @@ def differences(report, pid):
     """Return {what: difference} of a frozen process, {} where there is none."""
     numbers, ranges = live_set(report, pid)
     kernel_numbers, made, mapped = kernel_set(pid)
-    found = {"missing": sorted(kernel_numbers - numbers), "phantom": sorted(numbers - kernel_numbers),
+    missing = [(number, os.readlink("/proc/%d/fd/%d" % (pid, number))) for number in sorted(kernel_numbers - numbers)]
+    found = {"missing": missing, "phantom": sorted(numbers - kernel_numbers),
              "unmapped": truth.subtract(ranges, mapped), "unseen": truth.subtract(made, ranges)}
     return {what: (len(items), items[:5]) for what, items in found.items() if items}
 
@@ -151,8 +153,9 @@ def compare(watch, group):
         report = watch.ask_for_table(validate=False)
         frozen = group.processes()
         found = {pid: (processes.comm(pid), differences(report, pid)) for pid in frozen}
-        assert not {pid: what for pid, what in found.items() if what[1]}, report["completeness"]
-        assert report["completeness"]["complete"], report["completeness"]
+        completeness = json.dumps(report["completeness"])
+        assert not {pid: what for pid, what in found.items() if what[1]}, completeness
+        assert report["completeness"]["complete"], completeness
         return [processes.comm(pid) for pid in frozen]
 
 
