@@ -10,11 +10,11 @@
 #include "unwind_abi.h"
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, UNWIND_FILES_MAX);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct file_key);
-	__type(value, struct unwind_file);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, struct unwind_file_place);
 } unwind_files __weak SEC(".maps");
 
 struct unwind_shard {

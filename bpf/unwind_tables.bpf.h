@@ -48,12 +48,35 @@ static __always_inline int unwind_read(void *memory, __u64 address, __u64 *to, _
 	return 0;
 }
 
+/* @return where the file's rows lie, or NULL. They stay there for as long as this program runs: leftopen
+ * waits for that (load/unwind_shards.c). */
+static __always_inline const struct unwind_file *unwind_find_file(const struct file_key *key)
+{
+	u32 first = unwind_file_first_place(key);
+
+	for (u32 i = 0; i < UNWIND_FILE_WAYS; i++) {
+		u32 at = first + i;
+		struct unwind_file_place *place = bpf_map_lookup_elem(&unwind_files, &at);
+
+		if (!place || !*(volatile u32 *)&place->filled)
+			continue;
+		asm volatile("" ::: "memory");
+		if (place->key.inode != key->inode || place->key.device != key->device ||
+		    place->key.generation != key->generation)
+			continue;
+		if (!place->used)
+			place->used = 1;
+		return &place->table;
+	}
+	return NULL;
+}
+
 /* Looks a range of code up among the mappings, into the place of the one that was found first.
  * @return enum stack_end: STACK_END_COMPLETE where it was found */
 __weak __noinline int unwind_find_range(u64 address)
 {
 	struct capture_scratch *scratch = capture_scratch_get();
-	struct unwind_file *table;
+	const struct unwind_file *table;
 	struct unwind_range *range;
 	struct mapped_at at = {};
 	long error;
@@ -77,7 +100,7 @@ __weak __noinline int unwind_find_range(u64 address)
 	(void)code_file_tell(scratch, &at, &range->file);
 	if (at.file) {
 		range->delta = at.start - (at.page_offset << UNWIND_PAGE_SHIFT);
-		table = bpf_map_lookup_elem(&unwind_files, &range->file);
+		table = unwind_find_file(&range->file);
 		if (table)
 			range->table = *table;
 	}

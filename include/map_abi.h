@@ -103,7 +103,7 @@ struct followed_process {
 };
 EVENT_ASSERT_SIZE(struct followed_process, 72);
 
-/* Value of the map of unwind tables: where a file's rows lie in a shard. */
+/* Where a file's rows lie in a shard. */
 struct unwind_file {
 	__u32 shard;
 	__u32 first; /* row */
@@ -112,12 +112,35 @@ struct unwind_file {
 };
 EVENT_ASSERT_SIZE(struct unwind_file, 16);
 
-/* Tables lie one after the other in arrays of the same size, made as they are needed: 16 MiB each. Chosen by:
- * librustc_driver has 1.1 M rows. */
+/*
+ * A place of the array in which a file's rows are looked up: it is one of UNWIND_FILE_WAYS places that follow
+ * each other. Not a hash map, as leftopen writes it through mmap(2): see load/unwind_shards.c.
+ */
+struct unwind_file_place {
+	struct file_key key;
+	struct unwind_file table;
+	__u32 filled; /* set last and cleared first; the others then stay until no program can be looking */
+	__u32 used;   /* programs set it, leftopen clears it */
+};
+EVENT_ASSERT_SIZE(struct unwind_file_place, 40);
+
+/* Tables lie in arrays of the same size, made as they are needed: 16 MiB each. Chosen by: librustc_driver has
+ * 1.1 M rows. */
 #define UNWIND_SHARD_ROWS      (1U << 21)
 #define UNWIND_SHARD_ROWS_LOG2 21
 #define UNWIND_SHARDS_MAX      32
-#define UNWIND_FILES_MAX       16384
+/* Powers of two. Chosen by: with the 2,400 files of a machine for development one of a thousand million sets
+ * of places is full; with 16,384 files one in fifty. */
+#define UNWIND_FILES_MAX 32768U
+#define UNWIND_FILE_WAYS 8U
+
+/* @return the first of the places in which a file is looked for */
+static inline __attribute__((always_inline)) __u32 unwind_file_first_place(const struct file_key *key)
+{
+	__u64 mixed = key->inode * 0x9e3779b97f4a7c15ULL ^ ((__u64)key->device << 32 | key->generation);
+
+	return (__u32)(mixed * 0xff51afd7ed558ccdULL >> 40) & (UNWIND_FILES_MAX - UNWIND_FILE_WAYS);
+}
 
 /* Memos of stacks: places, and how many of them are looked at for a stack. Chosen by: a compiler has some
  * hundred stacks, a test suite some thousand; of git's, 11 are of one depth; 10 MiB. Powers of two. */

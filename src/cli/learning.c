@@ -6,12 +6,55 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
 
 #include "consume/decode.h"
 #include "load/marks.h"
 #include "unwind/file_image.h"
 #include "unwind/python_layout.h"
 #include "unwind/unwind_table.h"
+
+struct evicted_file {
+	struct file_key key;
+	UT_hash_handle hh;
+};
+
+void learning_evicted(void *context, const struct file_key *key)
+{
+	struct learning *learning = context;
+	struct evicted_file *file = calloc(1, sizeof(*file));
+
+	/* Its stacks end there, and this is not forgotten even where it can be made good. */
+	learning->not_kept++;
+	if (!file)
+		return;
+	file->key = *key;
+	HASH_ADD(hh, learning->evicted, key, sizeof(file->key), file);
+	(void)loader_forget_file(learning->loader, key); /* it stays as it is, which is counted */
+}
+
+void learning_clear(struct learning *learning)
+{
+	struct evicted_file *file, *next;
+
+	HASH_ITER (hh, learning->evicted, file, next) {
+		HASH_DEL(learning->evicted, file);
+		free(file);
+	}
+}
+
+/* @return whether the file was among them, and is no longer */
+static bool take_evicted(struct learning *learning, const struct file_key *key)
+{
+	struct evicted_file *file;
+
+	HASH_FIND(hh, learning->evicted, key, sizeof(*key), file);
+	if (!file)
+		return false;
+	HASH_DEL(learning->evicted, file);
+	free(file);
+	return true;
+}
 
 /* Where a process mapped or ran a runtime that was not known then: tell the programs where it is. */
 static int hint_runtime(const struct learning *learning, const struct event_file *event,
@@ -85,7 +128,7 @@ static int learn_unwinding(struct learning *learning, const struct event_file *e
 	int error;
 
 	/* A file whose marks come later is looked at twice. */
-	if (!learning->unwinds || loader_has_unwind_rows(learning->loader, &event->key))
+	if (!learning->unwinds || loader_wants_unwind_rows(learning->loader, &event->key))
 		return 0;
 	error = file_image_read(fd, &image);
 	if (error)
@@ -94,7 +137,7 @@ static int learn_unwinding(struct learning *learning, const struct event_file *e
 	file_image_free(&image);
 	if (!error) {
 		rows = unwind_table_rows(table, &count);
-		error = loader_add_unwind_rows(learning->loader, &event->key, rows, count);
+		error = loader_add_unwind_rows(learning->loader, &event->key, rows, count, false);
 	}
 	unwind_table_free(table);
 	if (error == -ENOMEM)
@@ -107,7 +150,8 @@ static int learn_unwinding(struct learning *learning, const struct event_file *e
 static int learn_executable(struct learning *learning, const struct event_file *event)
 {
 	struct known_file known = {0};
-	int fd, error;
+	bool evicted;
+	int fd, error = 0;
 
 	/* Several processes can have mapped it before it was learnt. */
 	if (loader_file_is_learnt(learning->loader, &event->key, &known))
@@ -115,15 +159,18 @@ static int learn_executable(struct learning *learning, const struct event_file *
 	/* Gone already, or not to be read: it stays unknown. */
 	if (mapped_files_fd(learning->files, &event->key, &fd))
 		return 0;
-	error = learn_marks(learning, fd);
-	if (!error)
+	/* Its marks are attached, and would be twice. */
+	evicted = take_evicted(learning, &event->key);
+	if (!evicted)
+		error = learn_marks(learning, fd);
+	if (!error && !evicted)
 		error = learn_runtime(learning, event, fd);
 	if (!error)
 		error = learn_unwinding(learning, event, fd);
 	if (error)
 		return error;
-	return learning->marks_later ? loader_forget_file(learning->loader, &event->key)
-	                             : loader_file_learnt(learning->loader, &event->key);
+	return learning->marks_later && !evicted ? loader_forget_file(learning->loader, &event->key)
+	                                         : loader_file_learnt(learning->loader, &event->key);
 }
 
 int learning_take(struct learning *learning, const struct event_file *event)

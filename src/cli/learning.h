@@ -22,12 +22,15 @@ struct evaluator {
 	uint64_t offset, bytes;
 };
 
+struct evicted_file;
+
 struct learning {
 	struct loader *loader; /* the caller's, as is the next one */
 	struct mapped_files *files;
 	bool unwinds;      /* tables are made for unwinding */
 	bool marks_later;  /* files that come are only looked at, and learnt when they come again */
-	uint64_t not_kept; /* files that could not be learnt */
+	uint64_t not_kept; /* files that could not be learnt, or whose table made room for others' */
+	struct evicted_file *evicted; /* all is learnt of them but how they are unwound */
 	size_t evaluator_count;
 	struct evaluator evaluators[LEARNING_EVALUATORS_MAX];
 };
@@ -37,6 +40,12 @@ struct learning {
  * @return 0, also where it cannot be read or learnt; -ENOMEM; -errno of bpf(2)
  */
 int learning_take(struct learning *learning, const struct event_file *event);
+
+/** Has the programs tell again of a file whose table is gone; unwind_evicted_fn of struct learning. */
+void learning_evicted(void *learning, const struct file_key *key);
+
+/** Frees what it holds itself. */
+void learning_clear(struct learning *learning);
 
 /** @return whether a native frame is of an interpreter's evaluation; python_is_evaluation_fn of struct
  * learning

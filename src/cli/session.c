@@ -181,6 +181,8 @@ int session_new(const struct session_options *options, struct session **ret_sess
 	        .unwinds = options->loader.stacks >= STACKS_MODE_NATIVE,
 	};
 	if (!error)
+		loader_set_evicted(session->loader, learning_evicted, &session->learning);
+	if (!error)
 		error = attach(session, ret_error);
 	if (error) {
 		session_free(session);
@@ -457,6 +459,7 @@ void session_free(struct session *session)
 	if (!session)
 		return;
 	loader_free(session->loader);
+	learning_clear(&session->learning);
 	symbols_free(session->symbols);
 	model_free(session->model);
 	mapped_files_free(session->files);

@@ -14,6 +14,9 @@
 
 struct loader;
 
+/** Told of a file whose rows the programs no longer have. */
+typedef void (*unwind_evicted_fn)(void *context, const struct file_key *key);
+
 /* Ring sizes are powers of two between a page and 1 GiB (kernel/bpf/ringbuf.c). */
 #define LOADER_RING_BYTES_DEFAULT (16U << 20)
 #define LOADER_RING_BYTES_MIN     (64U << 10)
@@ -109,17 +112,25 @@ void loader_leave_out(struct loader *loader, uint32_t process_id);
 /** Says what a file holds, so that the programs know it when it is mapped. @return 0, or -errno of bpf(2) */
 int loader_know_file(struct loader *loader, const struct file_key *key, const struct known_file *known);
 
-/** @return whether it was said how that file's code is unwound */
-bool loader_has_unwind_rows(const struct loader *loader, const struct file_key *key);
+/**
+ * Notes that processes run a file's code: its rows are no longer ones that were made ahead.
+ * @return whether it was said how that file's code is unwound
+ */
+bool loader_wants_unwind_rows(struct loader *loader, const struct file_key *key);
 
 /**
- * Says how a file's code is unwound.
+ * Says how a file's code is unwound. Nothing that is being followed is lost by it.
  * @param key of a file that has no rows yet
  * @param rows ascending; they are copied
- * @return 0; -E2BIG, -ENOSPC: there is no room for them; -ENOMEM; -errno of bpf(2) or mmap(2)
+ * @param ahead whether no process is known to run the file
+ * @return 0; -EEXIST: it has rows; -E2BIG, -ENOSPC: there is no room for them; -ENOMEM; -errno of bpf(2) or
+ *	mmap(2)
  */
 int loader_add_unwind_rows(struct loader *loader, const struct file_key *key, const struct unwind_row *rows,
-                           size_t count);
+                           size_t count, bool ahead);
+
+/** Sets who is told of files that processes run, and whose rows made room for others'. */
+void loader_set_evicted(struct loader *loader, unwind_evicted_fn evicted, void *context);
 
 /** Makes the programs tell no more of a file that is mapped to be run: until then they tell each time.
  * @return 0, or -errno of bpf(2) */

@@ -54,21 +54,36 @@ int loader_hint_python(struct loader *loader, uint32_t process_id, uint64_t star
 	return 0;
 }
 
-bool loader_has_unwind_rows(const struct loader *loader, const struct file_key *key)
+/* @return 0, or -errno */
+static int unwind_shards_of(struct loader *loader)
 {
-	struct unwind_file file;
+	struct unwind_shards_options options = {
+	        .shards_fd = bpf_map__fd(loader->skeleton->maps.unwind_shards),
+	        .files_fd = bpf_map__fd(loader->skeleton->maps.unwind_files),
+	        .shards_max = UNWIND_SHARDS_MAX,
+	        .ahead_rows_max = UNWIND_AHEAD_ROWS_MAX,
+	        .evicted = loader->evicted,
+	        .context = loader->evicted_context,
+	};
 
-	return !bpf_map_lookup_elem(bpf_map__fd(loader->skeleton->maps.unwind_files), key, &file);
+	return loader->unwind_shards ? 0 : unwind_shards_new(&options, &loader->unwind_shards);
+}
+
+bool loader_wants_unwind_rows(struct loader *loader, const struct file_key *key)
+{
+	return loader->unwind_shards && unwind_shards_want(loader->unwind_shards, key);
 }
 
 int loader_add_unwind_rows(struct loader *loader, const struct file_key *key, const struct unwind_row *rows,
-                           size_t count)
+                           size_t count, bool ahead)
 {
-	int error = 0;
+	int error = unwind_shards_of(loader);
 
-	if (!loader->unwind_shards)
-		error = unwind_shards_new(bpf_map__fd(loader->skeleton->maps.unwind_shards),
-		                          bpf_map__fd(loader->skeleton->maps.unwind_files),
-		                          &loader->unwind_shards);
-	return error ? error : unwind_shards_add(loader->unwind_shards, key, rows, count);
+	return error ? error : unwind_shards_add(loader->unwind_shards, key, rows, count, ahead);
+}
+
+void loader_set_evicted(struct loader *loader, unwind_evicted_fn evicted, void *context)
+{
+	loader->evicted = evicted;
+	loader->evicted_context = context;
 }

@@ -24,6 +24,8 @@ struct loader {
 	struct holder *holder;
 	struct survey *survey;               /* NULL: none was made yet */
 	struct unwind_shards *unwind_shards; /* the same */
+	unwind_evicted_fn evicted;           /* NULL: nobody is told */
+	void *evicted_context;
 	struct bpf_link *links[LINKS_MAX];
 	size_t link_count;
 	int stats_fd;
