@@ -58,7 +58,7 @@ __weak __noinline int unwind_find_range(u64 address)
 	range->delta = 0;
 	range->table.count = 0;
 	(void)code_file_tell(scratch, &at, &range->file);
-	if (at.file) {
+	if (range->file.inode) {
 		range->delta = at.start - (at.page_offset << UNWIND_PAGE_SHIFT);
 		table = bpf_map_lookup_elem(&unwind_files, &range->file);
 		if (table)

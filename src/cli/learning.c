@@ -12,6 +12,7 @@
 #include "unwind/file_image.h"
 #include "unwind/python_layout.h"
 #include "unwind/unwind_table.h"
+#include "unwind/vdso_file.h"
 
 /* Where a process mapped or ran a runtime that was not known then: tell the programs where it is. */
 static int hint_runtime(const struct learning *learning, const struct event_file *event,
@@ -142,4 +143,15 @@ int learning_take(struct learning *learning, const struct event_file *event)
 	if (!error && event->executable)
 		error = learn_executable(learning, event);
 	return error;
+}
+
+int learning_take_vdso(struct learning *learning)
+{
+	const struct event_file event = {.key.inode = FILE_KEY_VDSO_INODE};
+	int fd, error = vdso_file_open(&fd);
+
+	if (error)
+		return error == -ENOMEM ? error : 0;
+	error = mapped_files_add_named(learning->files, &event.key, "[vdso]", fd);
+	return error ? error : learn_unwinding(learning, &event, fd);
 }

@@ -38,6 +38,12 @@ struct learning {
  */
 int learning_take(struct learning *learning, const struct event_file *event);
 
+/**
+ * Makes known how the kernel's own code in each process is unwound, and what it is called: "[vdso]".
+ * @return 0, also where this kernel has none or its table cannot be made; -ENOMEM; -errno of bpf(2)
+ */
+int learning_take_vdso(struct learning *learning);
+
 /** @return whether a native frame is of an interpreter's evaluation; python_is_evaluation_fn of struct
  * learning
  */

@@ -181,6 +181,8 @@ int session_new(const struct session_options *options, struct session **ret_sess
 	        .unwinds = options->loader.stacks >= STACKS_MODE_NATIVE,
 	};
 	if (!error)
+		error = learning_take_vdso(&session->learning);
+	if (!error)
 		error = attach(session, ret_error);
 	if (error) {
 		session_free(session);

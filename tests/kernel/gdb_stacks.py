@@ -2,7 +2,7 @@
 
 Usage: gdb -batch -x gdb_stacks.py --args PROGRAM [ARG...]. Environment: GDB_STACKS, the file to write.
 Outputs: a line of JSON for each call: {"call", "result", "frames": [[file, offset]], innermost first}; of frames that
-are in no file the offset is the address.
+are in no file the offset is the address, but of those in the kernel's own code it is counted from where that begins.
 """
 
 import json
@@ -32,7 +32,7 @@ def position(ranges, address):
     """Return [file, offset] of an address of code, None of another."""
     for start, end, offset, name in ranges:
         if start <= address < end:
-            return [name, address - start + offset] if name.startswith("/") else ["", address]
+            return [name, address - start + offset] if name.startswith("/") or name == "[vdso]" else ["", address]
     return None
 
 

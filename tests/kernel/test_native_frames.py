@@ -36,12 +36,13 @@ CASES = {
     "python": ([leftopen.PYTHON, "case.py"], 40),
     "sqlite": (["sqlite3", "data.db", "create table t(a); insert into t values (1); select * from t"], 20),
     "without frame pointers": ([leftopen.workload("stacks")], 40),
+    "interrupted in the vdso": ([leftopen.workload("stacks_vdso")], 12),
 }
 
 
 def frames_of(stack):
     """Return [[file, offset]] of the frames that there are in memory."""
-    return [[frame["module"] if frame["module"].startswith("/") else "", frame["offset"]] for frame in stack["frames"]
+    return [[frame["module"], frame["offset"]] for frame in stack["frames"]
             if not frame["inlined"] and frame["language"] == "native"]
 
 
@@ -78,3 +79,5 @@ def test_every_frame_equals_gdb(tmp_path, name):
         found = frames_of(stack)
         assert found == (expected if stack["complete"] else expected[:len(found)]), (stack["why"], whys)
     assert whys[""] >= 0.95 * len(pairs), whys
+    if name == "interrupted in the vdso":
+        assert sum("[vdso]" in [module for module, _ in frames_of(stack)] for _, stack in pairs) >= least
