@@ -176,7 +176,7 @@ static __always_inline void unwind_by_tables(struct capture_scratch *scratch, co
 	unwind->registers.bp = registers->bp;
 	unwind->registers.bx = registers->bx;
 	unwind->registers.is_return = 0;
-	unwind->registers.has_bx = 1;
+	unwind->registers.bx_is_saved = 0;
 	unwind->is_guess = 0;
 	unwind->ranges_made = 0;
 	unwind->block_address = 0;
