@@ -14,7 +14,8 @@
 
 #define UNWIND_PAGE_SHIFT 12
 /* include/linux/mm.h */
-#define VM_EXEC 4
+#define VM_EXEC       4
+#define VM_DONTEXPAND 0x00040000
 
 static __always_inline u64 hash_mix(u64 hash, u64 value)
 {
@@ -92,6 +93,15 @@ static __always_inline int stack_push(struct capture_scratch *scratch, const str
 	return 0;
 }
 
+/* It is moved as a whole, and the address with it (arch/x86/entry/vdso/vma.c, vdso_mremap; mm/mmap.c,
+ * special_mapping_split). Who unmaps it may map anonymous memory there, which is never VM_DONTEXPAND. */
+static __always_inline bool mapped_is_vdso(const struct mapped_at *at)
+{
+	struct mm_struct *mm = BPF_CORE_READ(bpf_get_current_task_btf(), mm);
+
+	return at->flags & VM_DONTEXPAND && at->start == (u64)BPF_CORE_READ(mm, context.vdso);
+}
+
 /* Tells of the file that code is mapped from, where that is new.
  * @param ret_key inode 0: it is from no file
  * @return as file_send_once() */
@@ -103,8 +113,11 @@ static __always_inline int code_file_tell(const struct capture_scratch *scratch,
 	ret_key->inode = 0;
 	ret_key->device = 0;
 	ret_key->generation = 0;
-	if (!at->file)
+	if (!at->file) {
+		if (mapped_is_vdso(at))
+			ret_key->inode = FILE_KEY_VDSO_INODE;
 		return 0;
+	}
 	use.address = at->start;
 	use.length_bytes = at->end - at->start;
 	use.file_offset = at->page_offset << UNWIND_PAGE_SHIFT;
@@ -119,18 +132,18 @@ static __always_inline int native_find(struct capture_scratch *scratch, u64 addr
 	struct native_position *found = &scratch->found;
 	struct mapped_at at = {};
 	long error = vma_find(scratch, address, &at);
+	int told = 0;
 
 	found->is_code = error == -VMA_EBUSY || (!error && at.flags & VM_EXEC);
 	found->position = address;
 	found->start = at.start;
 	found->end = at.end;
-	if (error || !found->is_code)
-		at.file = NULL;
-	if (at.file)
+	found->file = (struct file_key){};
+	if (!error && found->is_code)
+		told = code_file_tell(scratch, &at, &found->file);
+	if (found->file.inode)
 		found->position = address - at.start + (at.page_offset << UNWIND_PAGE_SHIFT);
-	if (code_file_tell(scratch, &at, &found->file))
-		return -1;
-	return error == -VMA_EBUSY ? -1 : 0;
+	return told || error == -VMA_EBUSY ? -1 : 0;
 }
 
 static __always_inline bool native_is_of(const struct native_known *known, const struct native_address *of)

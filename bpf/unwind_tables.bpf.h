@@ -98,7 +98,7 @@ __weak __noinline int unwind_find_range(u64 address)
 	range->delta = 0;
 	range->table.count = 0;
 	(void)code_file_tell(scratch, &at, &range->file);
-	if (at.file) {
+	if (range->file.inode) {
 		range->delta = at.start - (at.page_offset << UNWIND_PAGE_SHIFT);
 		table = unwind_find_file(&range->file);
 		if (table)
@@ -227,7 +227,7 @@ static __always_inline void unwind_by_tables(struct capture_scratch *scratch, co
 	unwind->registers.bp = registers->bp;
 	unwind->registers.bx = registers->bx;
 	unwind->registers.is_return = 0;
-	unwind->registers.has_bx = 1;
+	unwind->registers.bx_is_saved = 0;
 	if (config_memo != MEMO_OFF)
 		walk.memos = memo_scratch_get(scratch);
 	if (walk.memos && !scratch->frames_wanted && memo_recall(scratch, walk.memos)) {

@@ -91,6 +91,10 @@ struct file_key {
 };
 EVENT_ASSERT_SIZE(struct file_key, 16);
 
+/* The key of the kernel's own code in each 64-bit process, which is from no file: no inode is of device 0
+ * (fs/super.c, get_anon_bdev: "always return at least 1"). */
+#define FILE_KEY_VDSO_INODE 1
+
 /* Two events with equal thread_id and time_ns come of one call (pipe, socketpair). */
 struct event_fd_made {
 	struct event_header header;

@@ -6,9 +6,7 @@
 #ifndef LEFTOPEN_UNWIND_ABI_H
 #define LEFTOPEN_UNWIND_ABI_H
 
-#ifndef __bpf__
-#include <linux/types.h>
-#endif
+#include "event_abi.h"
 
 /* How the caller's stack pointer (CFA) is found; cfa is in words of 8 bytes. The return address is in the
  * word below it. */
@@ -20,7 +18,8 @@ enum unwind_rule {
 	UNWIND_PLT,       /* rsp + 1 word, and one more where the address modulo 16 is at least cfa (bytes) */
 	UNWIND_DEREF_RSP, /* what is at rsp + cfa */
 	UNWIND_DEREF_RBP, /* what is at rbp + cfa */
-	UNWIND_RSP_FAR,   /* rsp + (cfa, 16 bits unsigned, and rbp as 8 bits above them) */
+	UNWIND_RSP_FAR,   /* rsp + (cfa, 16 bits unsigned, and UNWIND_FAR_BITS of rbp above them); the upper
+	                     bits of rbp are the place of rbp, as those of rule are the place of rbx */
 	UNWIND_SIGNAL,    /* a signal's frame: arch/x86/include/asm/sigframe.h, struct rt_sigframe */
 	UNWIND_END,       /* nothing called this */
 	UNWIND_UNSUPPORTED, /* .eh_frame says something that is none of these */
@@ -28,11 +27,20 @@ enum unwind_rule {
 };
 
 #define UNWIND_RULE_MASK 0x0f
-/* The caller's rbp is at rbp + rbp words, and not at CFA + rbp words; with UNWIND_RSP_FAR: at CFA - 2 words.
- */
+/* The caller's rbp is at rbp + rbp words, and not at CFA + rbp words. Never with UNWIND_RSP_FAR. */
 #define UNWIND_RBP_BY_RBP 0x10
+/* From here on, three bits of rule: where the caller's rbx is. Few callers need it, but the loader does as it
+ * binds lazily. */
+#define UNWIND_RBX_SHIFT 5
+#define UNWIND_FAR_BITS  5
 
-/* Of rbp: what is no distance. */
+/* Where a register of the caller is, in three bits. A function pushes rbx as the last of six registers. */
+#define UNWIND_PLACE_SAME 0 /* it is the caller's */
+#define UNWIND_PLACE_LOST 7 /* it cannot be told */
+/* Else it is at CFA + these words: -2 to -7. */
+#define UNWIND_PLACE_WORDS(place) (-1 - (int)(place))
+
+/* Of rbp, without UNWIND_RSP_FAR: what is no distance. */
 #define UNWIND_RBP_SAME        0 /* it is the caller's; not so where UNWIND_RBP_BY_RBP is set */
 #define UNWIND_RBP_UNDEFINED   126
 #define UNWIND_RBP_UNSUPPORTED 127
@@ -43,14 +51,15 @@ struct unwind_row {
 	__u32 file_offset;
 	__s16 cfa;
 	__s8 rbp;
-	__u8 rule; /* enum unwind_rule, and UNWIND_RBP_BY_RBP */
+	__u8 rule; /* enum unwind_rule, UNWIND_RBP_BY_RBP, the place of rbx */
 };
+EVENT_ASSERT_SIZE(struct unwind_row, 8);
 
-/* Of a frame: what its caller's are made of. */
+/* Of a frame: what its caller's are made of. bp and bx are 0 where they cannot be told. */
 struct unwind_registers {
 	__u64 ip, sp, bp, bx;
-	__u32 is_return; /* ip is where a call returns to: the call itself is before it */
-	__u32 has_bx;    /* rbx is the frame's own: nothing that was unwound may have changed it */
+	__u32 is_return;   /* ip is where a call returns to: the call itself is before it */
+	__u32 bx_is_saved; /* bx is where rbx was saved: it is read only where it is needed */
 };
 
 #endif

@@ -53,7 +53,7 @@ UNWIND_INLINE int unwind_step_signal(unwind_read_fn read, void *memory, struct u
 	registers->sp = saved[UNWIND_SIGNAL_SP];
 	registers->ip = saved[UNWIND_SIGNAL_IP];
 	registers->is_return = 0;
-	registers->has_bx = 1;
+	registers->bx_is_saved = 0;
 	return UNWIND_STEPPED;
 }
 
@@ -70,7 +70,8 @@ UNWIND_INLINE int unwind_step_frame_pointer(unwind_read_fn read, void *memory,
 	registers->bp = frame[0];
 	registers->ip = frame[1];
 	registers->is_return = 1;
-	registers->has_bx = 0;
+	registers->bx = 0;
+	registers->bx_is_saved = 0;
 	return UNWIND_STEPPED;
 }
 
@@ -88,14 +89,21 @@ UNWIND_INLINE int unwind_find_cfa(unwind_read_fn read, void *memory, const struc
 		*ret_cfa = registers->bp + distance;
 		return UNWIND_STEPPED;
 	case UNWIND_RBX:
-		*ret_cfa = registers->bx + distance;
-		return registers->has_bx ? UNWIND_STEPPED : UNWIND_NOT_KNOWN;
+		*ret_cfa = registers->bx;
+		if (!*ret_cfa)
+			return UNWIND_NOT_KNOWN;
+		if (registers->bx_is_saved && read(memory, registers->bx, ret_cfa, 1, UNWIND_PART_CFA))
+			return UNWIND_UNREADABLE;
+		*ret_cfa += distance;
+		return UNWIND_STEPPED;
 	case UNWIND_PLT:
 		*ret_cfa = registers->sp + UNWIND_WORD +
 		           (registers->ip % 16 >= (__u16)row->cfa ? UNWIND_WORD : 0);
 		return UNWIND_STEPPED;
 	case UNWIND_RSP_FAR:
-		*ret_cfa = registers->sp + ((__u64)(__u8)row->rbp << 16 | (__u16)row->cfa) * UNWIND_WORD;
+		*ret_cfa = registers->sp +
+		           ((__u64)((__u8)row->rbp & ((1 << UNWIND_FAR_BITS) - 1)) << 16 | (__u16)row->cfa) *
+		                   UNWIND_WORD;
 		return UNWIND_STEPPED;
 	case UNWIND_DEREF_RSP:
 		return read(memory, registers->sp + distance, ret_cfa, 1, UNWIND_PART_CFA) ? UNWIND_UNREADABLE
@@ -117,8 +125,7 @@ UNWIND_INLINE int unwind_row_uses_bp(const struct unwind_row *row)
 {
 	int rule = row->rule & UNWIND_RULE_MASK;
 
-	return rule == UNWIND_RBP || rule == UNWIND_DEREF_RBP ||
-	       (rule != UNWIND_RSP_FAR && row->rule & UNWIND_RBP_BY_RBP);
+	return rule == UNWIND_RBP || rule == UNWIND_DEREF_RBP || row->rule & UNWIND_RBP_BY_RBP;
 }
 
 /* Restores the caller's rbp. @return whether it can be read, or is not needed */
@@ -129,14 +136,30 @@ UNWIND_INLINE int unwind_restore_bp(unwind_read_fn read, void *memory, struct un
 	__u64 from = by_rbp ? registers->bp : cfa;
 
 	if ((row->rule & UNWIND_RULE_MASK) == UNWIND_RSP_FAR) {
-		if (!by_rbp)
-			return 1;
-		from = cfa;
-		rbp = -2;
-	} else if (!by_rbp && (rbp == UNWIND_RBP_SAME || rbp >= UNWIND_RBP_UNDEFINED)) {
+		rbp = (__u8)rbp >> UNWIND_FAR_BITS;
+		rbp = rbp == UNWIND_PLACE_SAME   ? UNWIND_RBP_SAME
+		      : rbp == UNWIND_PLACE_LOST ? UNWIND_RBP_UNSUPPORTED
+		                                 : UNWIND_PLACE_WORDS(rbp);
+	}
+	if (!by_rbp && rbp == UNWIND_RBP_SAME)
+		return 1;
+	if (!by_rbp && rbp >= UNWIND_RBP_UNDEFINED) {
+		registers->bp = 0;
 		return 1;
 	}
 	return !read(memory, from + (__s64)rbp * UNWIND_WORD, &registers->bp, 1, UNWIND_PART_BP);
+}
+
+/* Tells where the caller's rbx is. */
+UNWIND_INLINE void unwind_restore_bx(struct unwind_registers *registers, const struct unwind_row *row,
+                                     __u64 cfa)
+{
+	__u32 place = row->rule >> UNWIND_RBX_SHIFT;
+
+	if (place == UNWIND_PLACE_SAME)
+		return;
+	registers->bx_is_saved = place != UNWIND_PLACE_LOST;
+	registers->bx = registers->bx_is_saved ? cfa + (__s64)UNWIND_PLACE_WORDS(place) * UNWIND_WORD : 0;
 }
 
 /* Steps to the caller. @return enum unwind_outcome; only UNWIND_STEPPED leaves registers to go on with */
@@ -156,9 +179,9 @@ UNWIND_INLINE int unwind_step(unwind_read_fn read, void *memory, struct unwind_r
 	if (read(memory, cfa - UNWIND_WORD, &registers->ip, 1, UNWIND_PART_RETURN) ||
 	    !unwind_restore_bp(read, memory, registers, row, cfa))
 		return UNWIND_UNREADABLE;
+	unwind_restore_bx(registers, row, cfa);
 	registers->sp = cfa;
 	registers->is_return = 1;
-	registers->has_bx = 0;
 	return registers->ip ? UNWIND_STEPPED : UNWIND_ENDED;
 }
 

@@ -13,6 +13,7 @@
 #include "unwind/file_image.h"
 #include "unwind/python_layout.h"
 #include "unwind/unwind_table.h"
+#include "unwind/vdso_file.h"
 
 struct evicted_file {
 	struct file_key key;
@@ -189,4 +190,15 @@ int learning_take(struct learning *learning, const struct event_file *event)
 	if (!error && event->executable)
 		error = learn_executable(learning, event);
 	return error;
+}
+
+int learning_take_vdso(struct learning *learning)
+{
+	const struct event_file event = {.key.inode = FILE_KEY_VDSO_INODE};
+	int fd, error = vdso_file_open(&fd);
+
+	if (error)
+		return error == -ENOMEM ? error : 0;
+	error = mapped_files_add_named(learning->files, &event.key, "[vdso]", fd);
+	return error ? error : learn_unwinding(learning, &event, fd);
 }

@@ -47,6 +47,12 @@ void learning_evicted(void *learning, const struct file_key *key);
 /** Frees what it holds itself. */
 void learning_clear(struct learning *learning);
 
+/**
+ * Makes known how the kernel's own code in each process is unwound, and what it is called: "[vdso]".
+ * @return 0, also where this kernel has none or its table cannot be made; -ENOMEM; -errno of bpf(2)
+ */
+int learning_take_vdso(struct learning *learning);
+
 /** @return whether a native frame is of an interpreter's evaluation; python_is_evaluation_fn of struct
  * learning
  */

@@ -183,6 +183,8 @@ int session_new(const struct session_options *options, struct session **ret_sess
 	if (!error)
 		loader_set_evicted(session->loader, learning_evicted, &session->learning);
 	if (!error)
+		error = learning_take_vdso(&session->learning);
+	if (!error)
 		error = attach(session, ret_error);
 	if (error) {
 		session_free(session);

@@ -106,6 +106,23 @@ static void keep_open(struct mapped_files *files, struct mapped_file *file, cons
 	files->open_count++;
 }
 
+/* @return the new file, not yet found by its key; NULL: out of memory */
+static struct mapped_file *make(const struct file_key *key, const char *path)
+{
+	struct mapped_file *file = calloc(1, sizeof(*file));
+
+	if (!file)
+		return NULL;
+	file->key = *key;
+	file->fd = -1;
+	file->path = strdup(path);
+	if (!file->path) {
+		free(file);
+		return NULL;
+	}
+	return file;
+}
+
 int mapped_files_add(struct mapped_files *files, const struct event_file *event, const char *path)
 {
 	struct mapped_file *file = find(files, &event->key);
@@ -117,17 +134,25 @@ int mapped_files_add(struct mapped_files *files, const struct event_file *event,
 	}
 	if (HASH_COUNT(files->by_key) >= MAPPED_FILES_MAX)
 		return -ENOSPC;
-	file = calloc(1, sizeof(*file));
+	file = make(&event->key, path);
 	if (!file)
 		return -ENOMEM;
-	file->key = event->key;
-	file->fd = -1;
-	file->path = strdup(path);
-	if (!file->path) {
-		free(file);
-		return -ENOMEM;
-	}
 	keep_open(files, file, event, path);
+	HASH_ADD(hh, files->by_key, key, sizeof(file->key), file);
+	return 0;
+}
+
+int mapped_files_add_named(struct mapped_files *files, const struct file_key *key, const char *name, int fd)
+{
+	int error = find(files, key) ? -EEXIST : 0;
+	struct mapped_file *file = error ? NULL : make(key, name);
+
+	if (!file) {
+		fd_close(&fd);
+		return error ? error : -ENOMEM;
+	}
+	file->fd = fd;
+	files->open_count++;
 	HASH_ADD(hh, files->by_key, key, sizeof(file->key), file);
 	return 0;
 }

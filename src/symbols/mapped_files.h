@@ -31,6 +31,14 @@ void mapped_files_free(struct mapped_files *files);
  */
 int mapped_files_add(struct mapped_files *files, const struct event_file *event, const char *path);
 
+/**
+ * Remembers what stands for a file.
+ * @param name what it is called, which is no path
+ * @param fd to read it by; from now on of `files`, and closed where this fails
+ * @return 0; -EEXIST: the key is known; -ENOMEM
+ */
+int mapped_files_add_named(struct mapped_files *files, const struct file_key *key, const char *name, int fd);
+
 /** @return the path, owned by `files`, or NULL: that file was not seen */
 const char *mapped_files_path(const struct mapped_files *files, const struct file_key *key);
 

@@ -25,6 +25,8 @@ struct cfi_machine {
 static struct cfi_rule *machine_rule(struct cfi_machine *machine, uint64_t register_number)
 {
 	switch (register_number) {
+	case CFI_RBX:
+		return &machine->state.rbx;
 	case CFI_RBP:
 		return &machine->state.rbp;
 	case CFI_RSP:
@@ -63,6 +65,9 @@ static bool machine_restore(struct cfi_machine *machine, uint64_t register_numbe
 	if (!machine->initial)
 		return false;
 	switch (register_number) {
+	case CFI_RBX:
+		machine->state.rbx = machine->initial->rbx;
+		break;
 	case CFI_RBP:
 		machine->state.rbp = machine->initial->rbp;
 		break;

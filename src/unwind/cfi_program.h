@@ -56,6 +56,7 @@ struct cfi_rule {
 
 struct cfi_state {
 	struct cfi_cfa cfa;
+	struct cfi_rule rbx;
 	struct cfi_rule rbp;
 	struct cfi_rule rsp; /* CFI_SAME: it is the CFA, as the ABI has it */
 	struct cfi_rule return_address;

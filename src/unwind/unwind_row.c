@@ -15,9 +15,7 @@
 
 #define WORD_BYTES 8
 /* The CFA of a frame whose size needs more than the 16 bits of cfa. */
-#define FAR_WORDS_MAX 0xffffff
-/* Where rbp was pushed right behind the return address. */
-#define RBP_PUSHED_WORDS (-2)
+#define FAR_WORDS_MAX ((1 << (16 + UNWIND_FAR_BITS)) - 1)
 
 enum expression_kind {
 	EXPRESSION_OTHER = 0,
@@ -126,19 +124,29 @@ static uint8_t rule_of_register(uint32_t register_number)
 	}
 }
 
-/* A frame of more than 256 KiB: rbp has 8 bits of the size, so few places of the caller's rbp can be told. */
+/* Where a register of the caller is, in three bits. */
+static uint8_t place_of(const struct cfi_rule *rule)
+{
+	if (rule->kind == CFI_SAME)
+		return UNWIND_PLACE_SAME;
+	if (rule->kind != CFI_AT_CFA ||
+	    !offset_is_words(rule->offset, UNWIND_PLACE_WORDS(UNWIND_PLACE_LOST - 1),
+	                     UNWIND_PLACE_WORDS(UNWIND_PLACE_SAME + 1)))
+		return UNWIND_PLACE_LOST;
+	return (uint8_t)(UNWIND_PLACE_WORDS(0) - rule->offset / WORD_BYTES);
+}
+
+/* A frame of more than 256 KiB: rbp has some bits of the size, and those that are left are its place. */
 static bool row_set_far(struct unwind_row *row, const struct cfi_state *state, int64_t offset)
 {
-	bool pushed = rule_is_at(&state->rbp, RBP_PUSHED_WORDS * WORD_BYTES);
 	uint32_t words = 0;
 
-	if (!offset_is_words(offset, INT16_MAX + 1, FAR_WORDS_MAX) ||
-	    (!pushed && state->rbp.kind != CFI_SAME))
+	if (!offset_is_words(offset, INT16_MAX + 1, FAR_WORDS_MAX))
 		return false;
 	words = (uint32_t)(offset / WORD_BYTES);
-	row->rule = pushed ? UNWIND_RSP_FAR | UNWIND_RBP_BY_RBP : UNWIND_RSP_FAR;
+	row->rule = UNWIND_RSP_FAR;
 	row->cfa = (int16_t)(uint16_t)words;
-	row->rbp = (int8_t)(uint8_t)(words >> 16);
+	row->rbp = (int8_t)(uint8_t)(words >> 16 | (uint32_t)place_of(&state->rbp) << UNWIND_FAR_BITS);
 	return true;
 }
 
@@ -214,11 +222,12 @@ struct unwind_row unwind_row_make(const struct cfi_state *state, bool is_signal)
 	if (!rule_is_at(&state->return_address, -WORD_BYTES) ||
 	    (state->rsp.kind != CFI_SAME && !(state->rsp.kind == CFI_CFA_VALUE && state->rsp.offset == 0)))
 		return unsupported;
-	if (state->cfa.kind == CFI_CFA_REGISTER && state->cfa.register_number == CFI_RSP &&
-	    row_set_far(&row, state, state->cfa.offset))
-		return row;
-	if (!row_set_cfa(&row, &state->cfa))
-		return unsupported;
-	row_set_rbp(&row, &state->rbp);
+	if (!(state->cfa.kind == CFI_CFA_REGISTER && state->cfa.register_number == CFI_RSP &&
+	      row_set_far(&row, state, state->cfa.offset))) {
+		if (!row_set_cfa(&row, &state->cfa))
+			return unsupported;
+		row_set_rbp(&row, &state->rbp);
+	}
+	row.rule |= (uint8_t)(place_of(&state->rbx) << UNWIND_RBX_SHIFT);
 	return row;
 }

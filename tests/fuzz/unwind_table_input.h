@@ -38,13 +38,14 @@ static inline void input_check_row(const struct unwind_row *row)
 {
 	unsigned rule = row->rule & UNWIND_RULE_MASK;
 
-	input_must(rule < UNWIND_RULE_COUNT && !(row->rule & ~(UNWIND_RULE_MASK | UNWIND_RBP_BY_RBP)));
+	input_must(rule < UNWIND_RULE_COUNT);
 	if (rule == UNWIND_GAP || rule == UNWIND_SIGNAL || rule == UNWIND_END || rule == UNWIND_UNSUPPORTED)
 		input_must(row->rule == rule && !row->cfa && !row->rbp);
 	if (rule == UNWIND_PLT)
 		input_must(row->cfa >= 0 && row->cfa < 16);
 	if (rule == UNWIND_RSP_FAR)
-		input_must((uint16_t)row->cfa >= 32768 || row->rbp);
+		input_must(!(row->rule & UNWIND_RBP_BY_RBP) &&
+		           ((uint16_t)row->cfa >= 32768 || row->rbp & ((1 << UNWIND_FAR_BITS) - 1)));
 	else if (row->rule & UNWIND_RBP_BY_RBP)
 		input_must(row->rbp < UNWIND_RBP_UNDEFINED);
 }

@@ -1,8 +1,9 @@
 """Run by gdb: writes down the stack of each call that makes a descriptor or a mapping, as gdb unwinds it.
 
 Usage: gdb -batch -x gdb_stacks.py --args PROGRAM [ARG...]. Environment: GDB_STACKS, the file to write.
-Outputs: a line of JSON for each call: {"call", "result", "frames": [[file, offset]], innermost first}; of frames that
-are in no file the offset is the address.
+Outputs: a line of JSON for each call: {"call", "result", "frames": [[file, offset]], innermost first,
+"all": false where gdb does not know the code of the last of them}; of frames that
+are in no file the offset is the address, but of those in the kernel's own code it is counted from where that begins.
 """
 
 import json
@@ -32,15 +33,18 @@ def position(ranges, address):
     """Return [file, offset] of an address of code, None of another."""
     for start, end, offset, name in ranges:
         if start <= address < end:
-            return [name, address - start + offset] if name.startswith("/") else ["", address]
+            return [name, address - start + offset] if name.startswith("/") or name == "[vdso]" else ["", address]
     return None
 
 
 def frames(ranges):
-    """Return the current thread's frames; those that are inlined, or have ended by calling the next, are none of their own.
+    """Return the current thread's frames, and whether they are all; those that are inlined, or have ended by calling
+    the next, are none of their own.
 
     gdb does not know where a stack ends whose first function says nothing of it, as the loader's: there the code ends.
+    Nor does it know of a library until the loader has told it, which it does after some of that has run.
     """
+    own = os.path.realpath(gdb.current_progspace().filename or "")
     found, frame = [], gdb.newest_frame()
     while frame is not None:
         if frame.type() not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME):
@@ -48,8 +52,10 @@ def frames(ranges):
             if not at:
                 break
             found.append(at)
+            if at[0].startswith("/") and not gdb.solib_name(frame.pc()) and os.path.realpath(at[0]) != own:
+                return found, False
         frame = frame.older()
-    return found
+    return found, True
 
 
 def main():
@@ -75,8 +81,9 @@ def main():
                 before.discard(thread.ptid)
                 ranges = mappings(thread.ptid[0])
                 result = int(gdb.parse_and_eval("$rax"))
-                out.write(json.dumps({"call": int(gdb.parse_and_eval("$orig_rax")), "result": result,
-                                      "frames": frames(ranges)}) + "\n")
+                found, all_of_them = frames(ranges)
+                out.write(json.dumps({"call": int(gdb.parse_and_eval("$orig_rax")), "result": result, "frames": found,
+                                      "all": all_of_them}) + "\n")
             gdb.execute("continue")
 
 

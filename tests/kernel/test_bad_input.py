@@ -344,6 +344,48 @@ def test_calls_of_32_bit_programs_are_not_seen_and_that_is_said(tmp_path):
     assert {group["origin"] for group in groups} == {"unseen"}
 
 
+OPENS_BY_32_BIT_CALLS = r"""
+#include <unistd.h>
+static __attribute__((noipa)) int call(int number, unsigned long first)
+{
+	int result;
+
+	__asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(first), "c"(0), "d"(0)
+	                 : "memory", "r8", "r9", "r10", "r11");
+	return result;
+}
+static __attribute__((noipa)) int deeper(int depth)
+{
+	volatile char room[40] = {0};
+
+	/* open, and dup: the number of a 64-bit call that makes something too. */
+	return depth ? deeper(depth - 1) + room[0] : call(5, (unsigned long)"/dev/null") + call(41, 1);
+}
+int main(void)
+{
+	for (int i = 0; i < 5; i++)
+		deeper(3);
+	_exit(0);
+}
+"""
+
+
+def test_32_bit_calls_of_a_64_bit_program(tmp_path):
+    """What is seen of them has the stack of the 64-bit code that they come from; the rest says that it has none."""
+    (tmp_path / "calls.c").write_text(OPENS_BY_32_BIT_CALLS)
+    subprocess.run(["gcc", "-O2", "-fno-pie", "-no-pie", "-o", tmp_path / "calls", tmp_path / "calls.c"], check=True)
+    report = leftopen.run(str(tmp_path / "calls"), options=["--stacks=native"], check_complete=False).report
+    groups = [group for group in report["groups"] if group["kind"] == "fd"]
+    assert sum(group["count"] for group in groups) == 10
+    seen = [group for group in groups if group["origin"] == "fd_install"]
+    assert {group["origin"] for group in groups if group not in seen} == {"unseen"}
+    assert not [group for group in groups if group["origin"] == "unseen" and group["stack"] in report["stacks"]]
+    for group in seen:
+        stack = report["stacks"][group["stack"]]
+        assert stack["complete"], stack["why"]
+        assert [frame["function"] for frame in stack["frames"]][:6] == ["call", *["deeper"] * 4, "main"]
+
+
 def test_overload_is_never_reported_as_clean():
     """A storm while leftopen does not get to read: what does not fit in the ring is lost, and said to be."""
     storm = "kill -STOP $PPID; %s 2 20000; status=$?; kill -CONT $PPID; exit $status" % (

@@ -1,15 +1,11 @@
-"""Native stacks against gdb's, frame by frame, as (file, offset): gdb follows the program while leftopen follows both."""
-
-import collections
-import json
-import os
+"""Native stacks of real programs against gdb's, frame by frame."""
 
 import pytest
 
 import leftopen
-from ordinary import program, write
+from against_gdb import check
+from ordinary import write
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON_CODE = """
 import json, sqlite3, ssl, os, socket, tempfile
 databases = [sqlite3.connect("data%d.db" % i) for i in range(10)]
@@ -39,42 +35,10 @@ CASES = {
 }
 
 
-def frames_of(stack):
-    """Return [[file, offset]] of the frames that there are in memory."""
-    return [[frame["module"] if frame["module"].startswith("/") else "", frame["offset"]] for frame in stack["frames"]
-            if not frame["inlined"] and frame["language"] == "native"]
-
-
-def compared(report, calls):
-    """Yield (gdb's frames, the stack) of each handle that is there in the end."""
-    last = {call["result"]: call["frames"] for call in calls}
-    ours = {process["pid"] for process in report["processes"] if process["comm"] == "gdb"}
-    for group in report["groups"]:
-        if group["pid"] in ours or group["stack"] not in report["stacks"]:
-            continue
-        for sample in group["samples"]:
-            result = sample["fd"] if group["kind"] == "fd" else int(sample["addr"], 16)
-            if result in last:
-                yield last[result], report["stacks"][group["stack"]]
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_every_frame_equals_gdb(tmp_path, name):
     """All of a stack that says it is complete; of one that does not, what there is."""
     command, least = CASES[name]
-    path = tmp_path / "stacks.json"
     write(tmp_path, "case.py", PYTHON_CODE)
     write(tmp_path, "case.pl", PERL_CODE)
-    folder = leftopen.SOURCE if name == "git" else tmp_path
-    report = leftopen.run(
-        program("gdb"), "-batch", "-nx", "-x", os.path.join(HERE, "gdb_stacks.py"), "--args", program(command[0]),
-        *command[1:], options=["--stacks=native", "--samples", "0"], env={"GDB_STACKS": str(path)}, cwd=folder).report
-    with open(path, encoding="utf-8") as file:
-        calls = [json.loads(line) for line in file]
-    pairs = list(compared(report, calls))
-    assert len(pairs) >= least
-    whys = collections.Counter(stack["why"] for _, stack in pairs)
-    for expected, stack in pairs:
-        found = frames_of(stack)
-        assert found == (expected if stack["complete"] else expected[:len(found)]), (stack["why"], whys)
-    assert whys[""] >= 0.95 * len(pairs), whys
+    check(tmp_path, command, least, leftopen.SOURCE if name == "git" else None, complete=0.95)

@@ -153,24 +153,40 @@ static inline void cfi_truth_rbp(Dwarf_Frame *frame, struct unwind_row *row)
 	}
 }
 
+/*
+ * Where a register is, as far as three bits tell: the six words below the return address. libdw 0.188 has rax
+ * (0) for rbx (3) in its list of registers that stay as they are where nothing is said
+ * (backends/x86_64_cfi.c), and what it says of rbx then is what it says of one that is lost.
+ */
+static inline unsigned cfi_truth_bits(Dwarf_Frame *frame, int number)
+{
+	uint64_t base = 0;
+	int64_t offset = 0;
+
+	switch (cfi_truth_place(frame, number, &base, &offset)) {
+	case CFI_TRUTH_SAME:
+		return 0;
+	case CFI_TRUTH_UNDEFINED:
+		return number == 3 ? 0 : 7;
+	case CFI_TRUTH_AT_CFA:
+		return offset % 8 == 0 && offset <= -16 && offset >= -56 ? (unsigned)(-offset / 8 - 1) : 7;
+	default:
+		return 7;
+	}
+}
+
 /* A frame of more than what 16 bits of words tell. */
 static inline bool cfi_truth_far(Dwarf_Frame *frame, int64_t offset, struct unwind_row *row)
 {
-	uint64_t base = 0;
-	int64_t at = 0;
-	enum cfi_truth_place place = cfi_truth_place(frame, 6, &base, &at);
-
-	if (offset % 8 || offset <= 8 * 32767 || offset >= 8 << 24)
+	if (offset % 8 || offset <= 8 * 32767 || offset >= 8 << 21)
 		return false;
-	if (place != CFI_TRUTH_SAME && (place != CFI_TRUTH_AT_CFA || at != -16))
-		return false;
-	row->rule = UNWIND_RSP_FAR | (place == CFI_TRUTH_SAME ? 0 : UNWIND_RBP_BY_RBP);
+	row->rule = UNWIND_RSP_FAR;
 	row->cfa = (int16_t)(offset / 8 % 65536);
-	row->rbp = (int8_t)(offset / 8 / 65536);
+	row->rbp = (int8_t)(uint8_t)(offset / 8 / 65536 + 32 * cfi_truth_bits(frame, 6));
 	return true;
 }
 
-static inline struct unwind_row cfi_truth_row_of(Dwarf_Frame *frame, bool is_signal)
+static inline struct unwind_row cfi_truth_row_without_rbx(Dwarf_Frame *frame, bool is_signal)
 {
 	struct unwind_row row = {.rule = UNWIND_UNSUPPORTED};
 	Dwarf_Op *operations = NULL;
@@ -206,6 +222,15 @@ static inline struct unwind_row cfi_truth_row_of(Dwarf_Frame *frame, bool is_sig
 	                       : UNWIND_RBX;
 	row.cfa = (int16_t)(offset / 8);
 	cfi_truth_rbp(frame, &row);
+	return row;
+}
+
+static inline struct unwind_row cfi_truth_row_of(Dwarf_Frame *frame, bool is_signal)
+{
+	struct unwind_row row = cfi_truth_row_without_rbx(frame, is_signal);
+
+	if (row.rule != UNWIND_END && row.rule != UNWIND_SIGNAL && row.rule != UNWIND_UNSUPPORTED)
+		row.rule |= (uint8_t)(cfi_truth_bits(frame, 3) * 32);
 	return row;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "build_folder.h"
+#include "unwind/vdso_file.h"
 
 static struct mapped_files *files;
 
@@ -112,4 +113,24 @@ Test(mapped_files, what_is_no_regular_file)
 	cr_assert_str_eq(mapped_files_path(files, &key), folder_path("fifo"));
 	key = add(build_folder);
 	cr_assert_eq(mapped_files_fd(files, &key, &fd), -ESTALE);
+}
+
+/* What stands for a file is read by the descriptor that came with it, and never found by its name. */
+Test(mapped_files, named)
+{
+	const struct file_key key = {.inode = FILE_KEY_VDSO_INODE};
+	char magic[4];
+	int fd = -1;
+	size_t before = open_descriptors();
+
+	cr_assert_eq(vdso_file_open(&fd), 0);
+	cr_assert_eq(mapped_files_add_named(files, &key, "[vdso]", fd), 0);
+	cr_expect_str_eq(mapped_files_path(files, &key), "[vdso]");
+	cr_assert_eq(mapped_files_fd(files, &key, &fd), 0);
+	cr_assert_eq(pread(fd, magic, sizeof(magic), 0), (ssize_t)sizeof(magic));
+	cr_expect_arr_eq(magic, "\177ELF", sizeof(magic));
+	cr_assert_eq(vdso_file_open(&fd), 0);
+	cr_expect_eq(mapped_files_add_named(files, &key, "[other]", fd), -EEXIST);
+	cr_expect_str_eq(mapped_files_path(files, &key), "[vdso]");
+	cr_expect_eq(open_descriptors(), before + 1, "what is not taken is closed");
 }

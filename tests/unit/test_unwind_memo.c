@@ -160,7 +160,6 @@ static void fill(struct process *process)
 	        .sp = process->top,
 	        .bp = random_word(process),
 	        .bx = random_word(process),
-	        .has_bx = 1,
 	};
 }
 

@@ -79,15 +79,20 @@ Test(unwind_rows, cfa_by_register)
 Test(unwind_rows, cfa_far)
 {
 	ASSERT_PROGRAM(UNWIND_RSP, 32767, UNWIND_RBP_SAME, DW_CFA_def_cfa_offset, 0xf8, 0xff, 0x0f);
-	/* 32768 words, with rbp untouched, pushed, and where such a row cannot tell it. */
+	/* 32768 words, with rbp untouched, pushed, pushed last of six, and where such a row cannot tell it.
+	 */
 	ASSERT_PROGRAM(UNWIND_RSP_FAR, -32768, 0, DW_CFA_def_cfa_offset, 0x80, 0x80, 0x10);
-	ASSERT_PROGRAM(UNWIND_RSP_FAR | UNWIND_RBP_BY_RBP, -32768, 0, DW_CFA_def_cfa_offset, 0x80, 0x80, 0x10,
+	ASSERT_PROGRAM(UNWIND_RSP_FAR, -32768, 1 << UNWIND_FAR_BITS, DW_CFA_def_cfa_offset, 0x80, 0x80, 0x10,
 	               DW_CFA_offset | CFI_RBP, 2);
-	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0, DW_CFA_def_cfa_offset, 0x80, 0x80, 0x10,
-	               DW_CFA_offset | CFI_RBP, 3);
-	/* 2^24 - 1 words, and one more. */
-	ASSERT_PROGRAM(UNWIND_RSP_FAR, -1, -1, DW_CFA_def_cfa_offset, 0xf8, 0xff, 0xff, 0x3f);
-	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0, DW_CFA_def_cfa_offset, 0x80, 0x80, 0x80, 0x40);
+	ASSERT_PROGRAM(UNWIND_RSP_FAR, -32768, (int8_t)(6 << UNWIND_FAR_BITS), DW_CFA_def_cfa_offset, 0x80,
+	               0x80, 0x10, DW_CFA_offset | CFI_RBP, 7);
+	ASSERT_PROGRAM(UNWIND_RSP_FAR, -32768, (int8_t)(7 << UNWIND_FAR_BITS), DW_CFA_def_cfa_offset, 0x80,
+	               0x80, 0x10, DW_CFA_offset | CFI_RBP, 8);
+	ASSERT_PROGRAM(UNWIND_RSP_FAR, -32768, (int8_t)(7 << UNWIND_FAR_BITS), DW_CFA_def_cfa_offset, 0x80,
+	               0x80, 0x10, DW_CFA_undefined, CFI_RBP);
+	/* 2^21 - 1 words, and one more. */
+	ASSERT_PROGRAM(UNWIND_RSP_FAR, -1, 31, DW_CFA_def_cfa_offset, 0xf8, 0xff, 0xff, 0x07);
+	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0, DW_CFA_def_cfa_offset, 0x80, 0x80, 0x80, 0x08);
 	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0, DW_CFA_def_cfa_offset, 0x84, 0x80, 0x10);
 }
 
@@ -143,6 +148,27 @@ Test(unwind_rows, rbp)
 	ASSERT_PROGRAM(UNWIND_RSP, 1, UNWIND_RBP_UNSUPPORTED, DW_CFA_expression, CFI_RBP, 2, DW_OP_breg7, 8);
 	ASSERT_PROGRAM(UNWIND_RSP, 1, UNWIND_RBP_UNSUPPORTED, DW_CFA_expression, CFI_RBP, 3, DW_OP_breg6, 8,
 	               DW_OP_deref);
+}
+
+#define RBX_IN(place) (UNWIND_RSP | (place) << UNWIND_RBX_SHIFT)
+
+Test(unwind_rows, rbx)
+{
+	ASSERT_PROGRAM(RBX_IN(1), 1, 0, DW_CFA_offset | CFI_RBX, 2);
+	ASSERT_PROGRAM(RBX_IN(6), 1, 0, DW_CFA_offset | CFI_RBX, 7);
+	ASSERT_PROGRAM(UNWIND_RSP_FAR | 6 << UNWIND_RBX_SHIFT, -32768, 0, DW_CFA_def_cfa_offset, 0x80, 0x80,
+	               0x10, DW_CFA_offset | CFI_RBX, 7);
+	ASSERT_PROGRAM(UNWIND_RSP, 1, 0, DW_CFA_offset | CFI_RBX, 2, DW_CFA_restore | CFI_RBX);
+	/* The return address, what is beyond six, what is no word, and what is told otherwise. */
+	ASSERT_PROGRAM(RBX_IN(7), 1, 0, DW_CFA_offset | CFI_RBX, 1);
+	ASSERT_PROGRAM(RBX_IN(7), 1, 0, DW_CFA_offset | CFI_RBX, 8);
+	ASSERT_PROGRAM(RBX_IN(7), 1, 0, DW_CFA_offset_extended_sf, CFI_RBX, 0x7f);
+	ASSERT_PROGRAM(RBX_IN(7), 1, 0, DW_CFA_undefined, CFI_RBX);
+	ASSERT_PROGRAM(RBX_IN(7), 1, 0, DW_CFA_register, CFI_RBX, 12);
+	ASSERT_PROGRAM(RBX_IN(7), 1, 0, DW_CFA_expression, CFI_RBX, 2, DW_OP_breg6, 0x70);
+	/* A row that is none of a frame has no places. */
+	ASSERT_PROGRAM(UNWIND_END, 0, 0, DW_CFA_offset | CFI_RBX, 2, DW_CFA_undefined, CFI_RETURN_ADDRESS);
+	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0, DW_CFA_offset | CFI_RBX, 2, DW_CFA_def_cfa, 10, 0);
 }
 
 Test(unwind_rows, return_address)

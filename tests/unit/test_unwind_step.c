@@ -38,7 +38,7 @@ static struct unwind_registers registers_at(uint64_t sp)
 {
 	for (size_t i = 0; i < STACK_WORDS; i++)
 		stack.words[i] = word_at(STACK_ADDRESS + i * sizeof(uint64_t));
-	return (struct unwind_registers){.ip = 0x401000, .sp = sp, .bp = sp + 64, .bx = sp + 32, .has_bx = 1};
+	return (struct unwind_registers){.ip = 0x401000, .sp = sp, .bp = sp + 64, .bx = sp + 32};
 }
 
 static void expect_step(struct unwind_row row, uint64_t cfa, uint64_t bp)
@@ -50,7 +50,8 @@ static void expect_step(struct unwind_row row, uint64_t cfa, uint64_t bp)
 	cr_expect_eq(registers.ip, word_at(cfa - 8));
 	cr_expect_eq(registers.bp, bp);
 	cr_expect_eq(registers.is_return, 1);
-	cr_expect_eq(registers.has_bx, 0);
+	cr_expect_eq(registers.bx, STACK_ADDRESS + 32, "nobody says that it was changed");
+	cr_expect_eq(registers.bx_is_saved, 0);
 }
 
 Test(unwind_step, by_rsp)
@@ -60,9 +61,9 @@ Test(unwind_step, by_rsp)
 	expect_step((struct unwind_row){.rule = UNWIND_RSP, .cfa = 3, .rbp = -2}, STACK_ADDRESS + 24,
 	            word_at(STACK_ADDRESS + 8));
 	expect_step((struct unwind_row){.rule = UNWIND_RSP, .cfa = 3, .rbp = UNWIND_RBP_UNDEFINED},
-	            STACK_ADDRESS + 24, STACK_ADDRESS + 64);
+	            STACK_ADDRESS + 24, 0);
 	expect_step((struct unwind_row){.rule = UNWIND_RSP, .cfa = 3, .rbp = UNWIND_RBP_UNSUPPORTED},
-	            STACK_ADDRESS + 24, STACK_ADDRESS + 64);
+	            STACK_ADDRESS + 24, 0);
 }
 
 Test(unwind_step, by_rbp)
@@ -75,14 +76,47 @@ Test(unwind_step, by_rbp)
 	            STACK_ADDRESS + 80, word_at(STACK_ADDRESS + 72));
 }
 
+/* A caller that needs what was lost on the way is not guessed at. */
+Test(unwind_step, by_what_is_lost)
+{
+	const struct unwind_row loses = {.rule = UNWIND_RSP | UNWIND_PLACE_LOST << UNWIND_RBX_SHIFT,
+	                                 .cfa = 3,
+	                                 .rbp = UNWIND_RBP_UNDEFINED},
+	                        by_rbp = {.rule = UNWIND_RBP, .cfa = 2},
+	                        by_rbx = {.rule = UNWIND_RBX, .cfa = 2};
+	struct unwind_registers registers = registers_at(STACK_ADDRESS), again;
+
+	cr_assert_eq(unwind_step(read_words, &stack, &registers, &loses), UNWIND_STEPPED);
+	again = registers;
+	cr_expect_eq(unwind_step(read_words, &stack, &again, &by_rbp), UNWIND_NO_PROGRESS);
+	again = registers;
+	cr_expect_eq(unwind_step(read_words, &stack, &again, &by_rbx), UNWIND_NOT_KNOWN);
+	cr_expect_eq(unwind_step_frame_pointer(read_words, &stack, &registers), UNWIND_NO_ROW);
+}
+
 Test(unwind_step, by_rbx)
 {
 	const struct unwind_row row = {.rule = UNWIND_RBX, .cfa = 2};
-	struct unwind_registers registers = registers_at(STACK_ADDRESS);
 
 	expect_step(row, STACK_ADDRESS + 48, STACK_ADDRESS + 64);
-	registers.has_bx = 0;
-	cr_expect_eq(unwind_step(read_words, &stack, &registers, &row), UNWIND_NOT_KNOWN);
+}
+
+/* Each place of rbx, and a step by what is there; a frame between that does not touch it. */
+Test(unwind_step, by_rbx_that_was_saved)
+{
+	const struct unwind_row same = {.rule = UNWIND_RSP, .cfa = 1}, row = {.rule = UNWIND_RBX, .cfa = 2};
+
+	for (unsigned place = 1; place < UNWIND_PLACE_LOST; place++) {
+		struct unwind_row saves = {.rule = (uint8_t)(UNWIND_RSP | place << UNWIND_RBX_SHIFT),
+		                           .cfa = 9};
+		struct unwind_registers registers = registers_at(STACK_ADDRESS);
+
+		stack.words[9 - 1 - place] = STACK_ADDRESS + 200;
+		cr_assert_eq(unwind_step(read_words, &stack, &registers, &saves), UNWIND_STEPPED);
+		cr_assert_eq(unwind_step(read_words, &stack, &registers, &same), UNWIND_STEPPED);
+		cr_assert_eq(unwind_step(read_words, &stack, &registers, &row), UNWIND_STEPPED);
+		cr_expect_eq(registers.sp, STACK_ADDRESS + 216, "%u", place);
+	}
 }
 
 Test(unwind_step, in_the_plt)
@@ -121,9 +155,18 @@ Test(unwind_step, of_a_large_frame)
 	cr_assert_eq(unwind_step(read_words, &stack, &registers, &row), UNWIND_STEPPED);
 	cr_expect_eq(registers.sp, STACK_ADDRESS + 80);
 	registers = registers_at(STACK_ADDRESS + 80 - distance);
-	row.rule |= UNWIND_RBP_BY_RBP;
+	cr_expect_eq(registers.bp, STACK_ADDRESS + 80 - distance + 64);
+	for (unsigned place = 1; place < UNWIND_PLACE_LOST; place++) {
+		registers = registers_at(STACK_ADDRESS + 80 - distance);
+		row.rbp = (int8_t)(2 | place << UNWIND_FAR_BITS);
+		cr_assert_eq(unwind_step(read_words, &stack, &registers, &row), UNWIND_STEPPED);
+		cr_expect_eq(registers.sp, STACK_ADDRESS + 80);
+		cr_expect_eq(registers.bp, word_at(STACK_ADDRESS + 80 - 8 - 8 * place));
+	}
+	registers = registers_at(STACK_ADDRESS + 80 - distance);
+	row.rbp = (int8_t)(2 | UNWIND_PLACE_LOST << UNWIND_FAR_BITS);
 	cr_assert_eq(unwind_step(read_words, &stack, &registers, &row), UNWIND_STEPPED);
-	cr_expect_eq(registers.bp, word_at(STACK_ADDRESS + 64));
+	cr_expect_eq(registers.bp, 0);
 }
 
 Test(unwind_step, of_a_signal)
@@ -132,13 +175,14 @@ Test(unwind_step, of_a_signal)
 	struct unwind_registers registers = registers_at(STACK_ADDRESS);
 
 	registers.is_return = 1;
+	registers.bx_is_saved = 1;
 	cr_assert_eq(unwind_step(read_words, &stack, &registers, &row), UNWIND_STEPPED);
 	cr_expect_eq(registers.bp, word_at(STACK_ADDRESS + 120));
 	cr_expect_eq(registers.bx, word_at(STACK_ADDRESS + 128));
 	cr_expect_eq(registers.sp, word_at(STACK_ADDRESS + 160));
 	cr_expect_eq(registers.ip, word_at(STACK_ADDRESS + 168));
 	cr_expect_eq(registers.is_return, 0, "the signal came before that instruction");
-	cr_expect_eq(registers.has_bx, 1);
+	cr_expect_eq(registers.bx_is_saved, 0);
 }
 
 Test(unwind_step, ends)
@@ -156,6 +200,7 @@ Test(unwind_step, ends)
 	        {{.rule = UNWIND_RSP, .cfa = STACK_WORDS + 1}, UNWIND_UNREADABLE},
 	        {{.rule = UNWIND_RSP, .cfa = 2, .rbp = -3}, UNWIND_UNREADABLE},
 	        {{.rule = UNWIND_DEREF_RSP, .cfa = -1}, UNWIND_UNREADABLE},
+	        {{.rule = UNWIND_RULE_MASK | UNWIND_PLACE_LOST << UNWIND_RBX_SHIFT}, UNWIND_NOT_KNOWN},
 	        {{.rule = UNWIND_SIGNAL}, UNWIND_UNREADABLE},
 	};
 
