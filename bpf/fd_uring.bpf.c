@@ -211,7 +211,7 @@ static __always_inline u64 stack_of_kernel_thread(const struct followed_process 
 		u32 count;
 		u32 end;
 		u64 image;
-		u32 user_id, mount_namespace, own_process_id, reserved;
+		u32 user_id, mount_namespace, own_process_id, copy;
 	} event = {.id = KERNEL_THREAD_STACK, .end = STACK_END_KERNEL_THREAD};
 	struct sent_place *place = sent_place_find(&stacks_sent, event.id);
 

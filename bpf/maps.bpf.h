@@ -30,7 +30,9 @@ extern __u32 left_out_process_id;               /* neither, nor its children; 0:
 /* Bumped by the daemon after it wrote to python_hints. */
 extern __u32 python_hints_version;
 extern __u64 losses[LOSS_COUNT];
-extern __u64 last_event_ns; /* the time of the last event, where there are several shards */
+extern __u64 copies_since_ns;           /* in which period stacks are copied */
+extern __u32 copies_taken, copies_made; /* in it, and in all */
+extern __u64 last_event_ns;             /* the time of the last event, where there are several shards */
 /* 1: there has been one, so that it is worth looking for. */
 extern __u32 uring_submissions_kept;
 
@@ -215,6 +217,8 @@ struct capture_scratch {
 	u32 python_minor;
 	u16 is_recalled;   /* the native frames were told by a memo: how many, and their hash, are there */
 	u16 frames_wanted; /* no memo will do */
+	u32 copy_wanted;   /* native frames end for want of a table */
+	u32 reserved4;
 	struct mapped_at mapped;
 	struct native_position found;
 	u64 addresses[STACK_NATIVE_MAX];

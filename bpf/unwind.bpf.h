@@ -10,6 +10,7 @@
 #include "capture.bpf.h"
 #include "core_compat.bpf.h"
 #include "path.bpf.h"
+#include "stack_hash.h"
 #include "vma.bpf.h"
 
 #define UNWIND_PAGE_SHIFT 12
@@ -17,21 +18,16 @@
 #define VM_EXEC       4
 #define VM_DONTEXPAND 0x00040000
 
-static __always_inline u64 hash_mix(u64 hash, u64 value)
-{
-	hash ^= value;
-	hash *= 0x9E3779B97F4A7C15ULL;
-	return hash ^ hash >> 29;
-}
-
 static __always_inline void stack_begin(struct capture_scratch *scratch)
 {
 	scratch->stack.count = 0;
 	scratch->stack.image = 0;
+	scratch->stack.copy = 0;
+	scratch->copy_wanted = 0;
 	scratch->is_recalled = 0;
 	scratch->stack_part = 0;
 	scratch->stack.end = STACK_END_COMPLETE;
-	scratch->stack.id = 0x6c6566746f70656eULL;
+	scratch->stack.id = STACK_HASH_BEGIN;
 }
 
 /* @return the next frame to fill, or NULL: as many as are kept are there */
@@ -67,7 +63,6 @@ static __always_inline void stack_tell_image(struct event_stack *stack)
 	stack->user_id = BPF_CORE_READ(task, cred, fsuid.val);
 	stack->mount_namespace = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	stack->own_process_id = BPF_CORE_READ(number, nr);
-	stack->reserved = 0;
 }
 
 /* Adds a native frame. @return 0, or -1: as many as are kept are there */
@@ -87,9 +82,7 @@ static __always_inline int stack_push(struct capture_scratch *scratch, const str
 		frame->code = stack_image(scratch);
 		scratch->stack.image = frame->code;
 	}
-	scratch->stack.id =
-	        hash_mix(hash_mix(scratch->stack.id, position),
-	                 frame->file.inode ^ (u64)frame->file.device << 32 ^ frame->file.generation);
+	scratch->stack.id = stack_hash_native(scratch->stack.id, &frame->file, position);
 	return 0;
 }
 
@@ -228,11 +221,9 @@ static __always_inline int stack_push_native(struct capture_scratch *scratch, u6
 static __always_inline void stack_finish(void *ctx, struct capture_scratch *scratch, void *programs)
 {
 	u32 count = scratch->stack.count, bytes = offsetof(struct event_stack, frames);
-	u64 id = hash_mix(scratch->stack.id, scratch->stack.end << 16 | count);
+	u64 id = stack_hash_end(scratch->stack.id, count, scratch->stack.end, scratch->stack.image);
 	struct sent_place *place;
 
-	if (scratch->stack.image)
-		id = hash_mix(id, scratch->stack.image);
 	place = sent_place_find(&stacks_sent, id);
 	scratch->stack.id = id;
 	if (!sent_before(place, id)) {
@@ -254,6 +245,16 @@ static __always_inline void stack_finish(void *ctx, struct capture_scratch *scra
 			sent_note(place, id);
 	}
 	capture_send(id);
+}
+
+/* After native frames, those that come next, or the end. */
+static __always_inline void stack_go_on(void *ctx, struct capture_scratch *scratch, void *programs)
+{
+	if (config_stacks == STACKS_MODE_FULL && scratch->python_runtime) {
+		bpf_tail_call(ctx, programs, CAPTURE_PYTHON);
+		count_loss(LOSS_TAIL_CALL);
+	}
+	stack_finish(ctx, scratch, programs);
 }
 
 #endif

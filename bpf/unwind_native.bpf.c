@@ -17,6 +17,8 @@ __u32 python_hints_version = 0;
 __u64 losses[LOSS_COUNT] = {};
 __u64 last_event_ns = 0;
 __u64 always_zero = 0;
+__u64 copies_since_ns = 0;
+__u32 copies_taken = 0, copies_made = 0;
 __u32 uring_submissions_kept = 0;
 char LICENSE[] SEC("license") = "GPL";
 
@@ -82,11 +84,11 @@ static __always_inline int capture_native_by(void *ctx, void *programs)
 		walk_frame_pointers(ctx, scratch, registers);
 	else
 		unwind_by_tables(scratch, registers);
-	if (config_stacks == STACKS_MODE_FULL && scratch->python_runtime) {
-		bpf_tail_call(ctx, programs, CAPTURE_PYTHON);
+	if (scratch->copy_wanted) {
+		bpf_tail_call(ctx, programs, CAPTURE_COPY);
 		count_loss(LOSS_TAIL_CALL);
 	}
-	stack_finish(ctx, scratch, programs);
+	stack_go_on(ctx, scratch, programs);
 	return 0;
 }
 

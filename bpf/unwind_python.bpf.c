@@ -329,7 +329,7 @@ static long frame_step(u32 index, struct frame_walk *walk)
 	frame->file.generation = 0;
 	frame->position = (u64)(s64)offset;
 	frame->code = id;
-	scratch->stack.id = hash_mix(hash_mix(scratch->stack.id, id), (u32)offset);
+	scratch->stack.id = stack_hash_python(scratch->stack.id, id, (u32)offset);
 	sent = sent_place_find(&codes_sent, id);
 	if (!sent_before(sent, id) && !send_code(id))
 		sent_note(sent, id);

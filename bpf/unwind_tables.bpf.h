@@ -151,18 +151,30 @@ static __always_inline u32 unwind_take_range(struct capture_scratch *scratch, u6
 	return unwind_find_range(address);
 }
 
-static __always_inline u32 unwind_end_of(int outcome, bool has_table)
+/* Chosen by: a build begins some hundred programs a second, and each copy takes some 30 us and 20 KiB of a
+ * ring. */
+#define COPIES_PERIOD_NS 100000000ULL
+#define COPIES_A_PERIOD  100
+
+/* @return whether the table of a frame's file is still to come, and the stack may be copied meanwhile */
+static __always_inline bool unwind_wants_copy(const struct unwind_range *range)
 {
-	switch (outcome) {
-	case UNWIND_ENDED:
-		return STACK_END_COMPLETE;
-	case UNWIND_NO_ROW:
-		return has_table ? STACK_END_NO_ROW : STACK_END_NO_TABLE;
-	case UNWIND_UNREADABLE:
-		return STACK_END_FAULT;
-	default:
-		return STACK_END_NOT_KNOWN;
+	struct file_key key = range->file;
+	u64 now_ns;
+	u8 *sent;
+
+	if (range->table.count || !key.inode)
+		return false;
+	sent = bpf_map_lookup_elem(&files_sent, &key);
+	/* It has none. */
+	if (sent && *sent == FILE_SENT_LEARNT)
+		return false;
+	now_ns = bpf_ktime_get_ns();
+	if (now_ns - copies_since_ns > COPIES_PERIOD_NS) {
+		copies_since_ns = now_ns;
+		copies_taken = 0;
 	}
+	return __sync_fetch_and_add(&copies_taken, 1) < COPIES_A_PERIOD;
 }
 
 struct table_walk {
@@ -202,6 +214,11 @@ static long unwind_frame(u32 index, struct table_walk *walk)
 	if (memory.recording && (unwind->row.rule & UNWIND_RULE_MASK) == UNWIND_RBX)
 		memory.recording->unfit = 1;
 	outcome = unwind_step(unwind_read, &memory, &unwind->registers, &unwind->row);
+	if (outcome == UNWIND_NO_ROW && !unwind->is_guess && unwind_wants_copy(range)) {
+		scratch->copy_wanted = 1;
+		scratch->stack.end = STACK_END_NO_TABLE;
+		return 1;
+	}
 	if (outcome == UNWIND_NO_ROW) {
 		outcome = unwind_step_frame_pointer(unwind_read, &memory, &unwind->registers);
 		unwind->is_guess |= !outcome;
@@ -209,7 +226,7 @@ static long unwind_frame(u32 index, struct table_walk *walk)
 	if (!outcome)
 		return 0;
 	/* Code that is from no file has no table to wait for. */
-	scratch->stack.end = unwind_end_of(outcome, range->table.count || !range->file.inode);
+	scratch->stack.end = unwind_stack_end(outcome, range->table.count || !range->file.inode);
 	if (!scratch->stack.end && unwind->is_guess)
 		scratch->stack.end = STACK_END_FRAME_POINTERS;
 	return 1;

@@ -53,6 +53,7 @@ enum event_type {
 	EVENT_PROCESS_EXITED,
 	EVENT_MARK,
 	EVENT_STACK,
+	EVENT_STACK_COPY,
 	EVENT_PYTHON_CODE,
 	EVENT_FILE,
 	EVENT_TEST,
@@ -407,7 +408,7 @@ struct event_stack {
 	__u32 user_id;         /* fsuid */
 	__u32 mount_namespace; /* its inode's number; 0: not known */
 	__u32 own_process_id;  /* in its own pid namespace */
-	__u32 reserved;
+	__u32 copy;            /* number of the EVENT_STACK_COPY that its native frames go on in; 0: none */
 	struct stack_frame frames[STACK_FRAMES_SENT_MAX]; /* innermost first */
 };
 

@@ -165,7 +165,7 @@ struct memo_counts {
 EVENT_ASSERT_SIZE(struct memo_counts, 24);
 
 /* The programs that capture stacks, as they lie in the array that makers tail-call through. */
-enum capture_program { CAPTURE_NATIVE = 0, CAPTURE_PYTHON, CAPTURE_COUNT };
+enum capture_program { CAPTURE_NATIVE = 0, CAPTURE_COPY, CAPTURE_PYTHON, CAPTURE_COUNT };
 
 /* Which processes that are not followed a survey makes followed. */
 enum survey_follows { SURVEY_FOLLOWS_NONE = 0, SURVEY_FOLLOWS_WANTED, SURVEY_FOLLOWS_ALL };

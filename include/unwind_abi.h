@@ -62,4 +62,28 @@ struct unwind_registers {
 	__u32 bx_is_saved; /* bx is where rbx was saved: it is read only where it is needed */
 };
 
+/* Chosen by: as much of a stack as memos look at; most stacks lead into fewer mappings. */
+#define STACK_COPY_WORDS  2048
+#define STACK_COPY_RANGES 24
+
+/* A mapping that a word of the stack points into. */
+struct stack_copy_range {
+	__u64 start, end;
+	__u64 delta;          /* an address there less its offset in the file */
+	struct file_key file; /* inode 0: it is no code, or from no file */
+};
+
+/* A stack's memory, where its native frames end for want of a table (STACK_END_NO_TABLE): sent before the
+ * EVENT_STACK that has its number. */
+struct event_stack_copy {
+	struct event_header header;
+	struct unwind_registers registers; /* of the last native frame */
+	__u32 number;
+	__u32 range_count;
+	__u32 word_count;
+	__u32 reserved;
+	struct stack_copy_range ranges[STACK_COPY_RANGES];
+	__u64 words[STACK_COPY_WORDS]; /* from registers.sp on */
+};
+
 #endif

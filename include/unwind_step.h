@@ -162,6 +162,22 @@ UNWIND_INLINE void unwind_restore_bx(struct unwind_registers *registers, const s
 	registers->bx = registers->bx_is_saved ? cfa + (__s64)UNWIND_PLACE_WORDS(place) * UNWIND_WORD : 0;
 }
 
+/* @param has_table whether the frame's file has one, or none can be there
+ * @return enum stack_end: why a stack ends with that outcome of its last step */
+UNWIND_INLINE __u32 unwind_stack_end(int outcome, int has_table)
+{
+	switch (outcome) {
+	case UNWIND_ENDED:
+		return STACK_END_COMPLETE;
+	case UNWIND_NO_ROW:
+		return has_table ? STACK_END_NO_ROW : STACK_END_NO_TABLE;
+	case UNWIND_UNREADABLE:
+		return STACK_END_FAULT;
+	default:
+		return STACK_END_NOT_KNOWN;
+	}
+}
+
 /* Steps to the caller. @return enum unwind_outcome; only UNWIND_STEPPED leaves registers to go on with */
 UNWIND_INLINE int unwind_step(unwind_read_fn read, void *memory, struct unwind_registers *registers,
                               const struct unwind_row *row)

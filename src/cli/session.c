@@ -20,6 +20,7 @@
 #include "cli/cgroup.h"
 #include "cli/learning.h"
 #include "cli/own_usage.h"
+#include "cli/stack_copies.h"
 #include "consume/decode.h"
 #include "load/tracefs.h"
 #include "model/build.h"
@@ -56,6 +57,7 @@ struct session {
 	enum survey_follows follows; /* in each survey */
 	bool measuring;
 	struct learning learning;
+	struct stack_copies copies;
 	struct event_stack merged;           /* the last stack */
 	uint64_t left_out, left_out_read_ns; /* runs that the kernel left out */
 	uint64_t comparisons_failed;
@@ -100,6 +102,20 @@ static int apply(struct session *session, const struct event_header *event)
 	return error;
 }
 
+static int take_stack(struct session *session, const struct event_stack *sent)
+{
+	const struct event_stack *stack = stack_copies_complete(&session->copies, session->loader, sent);
+	int error = stack == sent ? 0 : model_alias_stack(session->model, sent->id, stack->id);
+
+	if (error)
+		return error;
+	if (session->learning.evaluator_count) {
+		python_merge(stack, learning_is_evaluation, &session->learning, &session->merged);
+		stack = &session->merged;
+	}
+	return apply(session, &stack->header);
+}
+
 static int take_event(void *context, const void *data, size_t bytes)
 {
 	struct session *session = context;
@@ -122,11 +138,10 @@ static int take_event(void *context, const void *data, size_t bytes)
 		session->not_kept++;
 	else if (error)
 		return error;
-	if (event->type == EVENT_STACK && session->learning.evaluator_count) {
-		python_merge((const void *)event, learning_is_evaluation, &session->learning,
-		             &session->merged);
-		event = &session->merged.header;
-	}
+	if (event->type == EVENT_STACK)
+		return take_stack(session, (const void *)event);
+	if (event->type == EVENT_STACK_COPY)
+		return stack_copies_keep(&session->copies, (const void *)event);
 	return apply(session, event);
 }
 
@@ -462,6 +477,7 @@ void session_free(struct session *session)
 		return;
 	loader_free(session->loader);
 	learning_clear(&session->learning);
+	stack_copies_clear(&session->copies);
 	symbols_free(session->symbols);
 	model_free(session->model);
 	mapped_files_free(session->files);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "handle_kinds.h"
+#include "unwind_abi.h"
 
 struct event_size {
 	size_t least, most;
@@ -44,6 +45,7 @@ static const struct event_size event_sizes[EVENT_TYPE_COUNT] = {
         [EVENT_PROCESS_EXITED] = FIXED(event_process_exited),
         [EVENT_MARK] = FIXED(event_mark),
         [EVENT_STACK] = UP_TO(event_stack, frames),
+        [EVENT_STACK_COPY] = UP_TO(event_stack_copy, words),
         [EVENT_PYTHON_CODE] = UP_TO(event_python_code, line_table),
         [EVENT_FILE] = UP_TO(event_file, names),
         [EVENT_TEST] = UP_TO(event_test, name),
@@ -143,6 +145,13 @@ static bool stack_valid(const struct event_stack *event, size_t bytes)
 	return true;
 }
 
+static bool copy_valid(const struct event_stack_copy *event, size_t bytes)
+{
+	return event->range_count <= STACK_COPY_RANGES && event->word_count <= STACK_COPY_WORDS &&
+	       bytes >=
+	               offsetof(struct event_stack_copy, words) + event->word_count * sizeof(event->words[0]);
+}
+
 static bool contents_valid(const struct event_header *header, size_t bytes)
 {
 	const void *event = header;
@@ -183,6 +192,8 @@ static bool contents_valid(const struct event_header *header, size_t bytes)
 
 		return mark->mark > SHUTDOWN_NONE && mark->mark < SHUTDOWN_COUNT && comm_valid(mark->comm);
 	}
+	case EVENT_STACK_COPY:
+		return copy_valid(event, bytes);
 	case EVENT_STACK:
 		return stack_valid(event, bytes);
 	case EVENT_FILE: {

@@ -129,6 +129,10 @@ bool loader_wants_unwind_rows(struct loader *loader, const struct file_key *key)
 int loader_add_unwind_rows(struct loader *loader, const struct file_key *key, const struct unwind_row *rows,
                            size_t count, bool ahead);
 
+/** @return a file's rows, ascending, to be read until rows are added; NULL: it has none */
+const struct unwind_row *loader_unwind_rows(const struct loader *loader, const struct file_key *key,
+                                            size_t *ret_count);
+
 /** Sets who is told of files that processes run, and whose rows made room for others'. */
 void loader_set_evicted(struct loader *loader, unwind_evicted_fn evicted, void *context);
 

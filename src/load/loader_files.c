@@ -82,6 +82,12 @@ int loader_add_unwind_rows(struct loader *loader, const struct file_key *key, co
 	return error ? error : unwind_shards_add(loader->unwind_shards, key, rows, count, ahead);
 }
 
+const struct unwind_row *loader_unwind_rows(const struct loader *loader, const struct file_key *key,
+                                            size_t *ret_count)
+{
+	return loader->unwind_shards ? unwind_shards_rows(loader->unwind_shards, key, ret_count) : NULL;
+}
+
 void loader_set_evicted(struct loader *loader, unwind_evicted_fn evicted, void *context)
 {
 	loader->evicted = evicted;

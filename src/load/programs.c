@@ -32,9 +32,9 @@ static void choose_stand_ins(struct leftopen_bpf *skeleton, const struct btf *ke
 static void choose_installed(struct leftopen_bpf *skeleton, struct btf *kernel)
 {
 	struct feature_probe probe = {.kernel_btf = kernel};
-	struct bpf_program *const programs[] = {skeleton->progs.fd_installed,
-	                                        skeleton->progs.installed_native,
-	                                        skeleton->progs.installed_python};
+	struct bpf_program *const programs[] = {
+	        skeleton->progs.fd_installed, skeleton->progs.installed_native,
+	        skeleton->progs.installed_copy, skeleton->progs.installed_python};
 	char detail[FEATURE_DETAIL_BYTES];
 
 	if (feature_probe_fentry(&probe, 0, detail))
@@ -55,6 +55,8 @@ static int size_scratches(struct leftopen_bpf *skeleton)
 	error = bpf_map__set_max_entries(skeleton->maps.capture_scratch, 1);
 	if (!error)
 		error = bpf_map__set_max_entries(skeleton->maps.memo_scratch, 1);
+	if (!error)
+		error = bpf_map__set_max_entries(skeleton->maps.copy_scratch, 1);
 	return error ? error : bpf_map__set_max_entries(skeleton->maps.code_scratch, 1);
 }
 
@@ -129,9 +131,11 @@ static int fill_capture_programs(struct leftopen_bpf *skeleton)
 {
 	const struct bpf_program *const calls[CAPTURE_COUNT] = {
 	        [CAPTURE_NATIVE] = skeleton->progs.capture_native,
+	        [CAPTURE_COPY] = skeleton->progs.capture_copy,
 	        [CAPTURE_PYTHON] = skeleton->progs.capture_python};
 	const struct bpf_program *const installed[CAPTURE_COUNT] = {
 	        [CAPTURE_NATIVE] = skeleton->progs.installed_native,
+	        [CAPTURE_COPY] = skeleton->progs.installed_copy,
 	        [CAPTURE_PYTHON] = skeleton->progs.installed_python};
 	int error = fill_program_array(skeleton->maps.capture_programs, calls);
 

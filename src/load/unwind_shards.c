@@ -162,6 +162,17 @@ bool unwind_shards_want(struct unwind_shards *shards, const struct file_key *key
 	return place;
 }
 
+const struct unwind_row *unwind_shards_rows(const struct unwind_shards *shards, const struct file_key *key,
+                                            size_t *ret_count)
+{
+	const struct unwind_file_place *place = find_place(shards, key);
+
+	if (!place)
+		return NULL;
+	*ret_count = place->table.count;
+	return shards->shards[place->table.shard].rows + place->table.first;
+}
+
 /* @return 0; -ENOSPC: no array has room */
 static int take_room(struct unwind_shards *shards, uint32_t rows, struct unwind_file *ret_table)
 {

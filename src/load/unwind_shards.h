@@ -45,6 +45,10 @@ int unwind_shards_add(struct unwind_shards *shards, const struct file_key *key, 
 /** Notes that a file that may have been given ahead is run by processes. @return whether it has rows */
 bool unwind_shards_want(struct unwind_shards *shards, const struct file_key *key);
 
+/** @return a file's rows, ascending, to be read until others are added; NULL: it has none */
+const struct unwind_row *unwind_shards_rows(const struct unwind_shards *shards, const struct file_key *key,
+                                            size_t *ret_count);
+
 /** NULL-safe. */
 void unwind_shards_free(struct unwind_shards *shards);
 

@@ -153,6 +153,12 @@ struct model_stack {
 	struct stack_frame frames[];
 };
 
+/* A stack that was sent under an id of its own before its frames were known. */
+struct stack_alias {
+	uint64_t id, same_as;
+	UT_hash_handle hh;
+};
+
 struct model_file {
 	struct file_key key;
 	char *path;
@@ -166,6 +172,7 @@ struct model {
 	struct fd_table *tables;
 	struct address_space *spaces;
 	struct model_stack *stacks;
+	struct stack_alias *stack_aliases;
 	struct model_file *files;
 	struct model_test *tests_by_name;
 	struct model_test **tests;  /* by id - 1 */

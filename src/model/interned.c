@@ -48,6 +48,31 @@ int interned_add_stack(struct model *model, const struct event_stack *event)
 	return 0;
 }
 
+int interned_alias_stack(struct model *model, uint64_t id, uint64_t same_as)
+{
+	struct stack_alias *alias;
+
+	if (HASH_COUNT(model->stack_aliases) >= MODEL_STACKS_MAX) {
+		model->counters.over_maximum++;
+		return 0;
+	}
+	alias = malloc(sizeof(*alias));
+	if (!alias)
+		return -ENOMEM;
+	alias->id = id;
+	alias->same_as = same_as;
+	HASH_ADD(hh, model->stack_aliases, id, sizeof(alias->id), alias);
+	return 0;
+}
+
+uint64_t interned_same_stack(const struct model *model, uint64_t id)
+{
+	struct stack_alias *alias;
+
+	HASH_FIND(hh, model->stack_aliases, &id, sizeof(id), alias);
+	return alias ? alias->same_as : id;
+}
+
 int interned_add_file(struct model *model, const struct event_file *event)
 {
 	struct model_file *file;
@@ -107,12 +132,17 @@ int interned_add_test(struct model *model, const char *name, size_t length, stru
 void interned_free(struct model *model)
 {
 	struct model_stack *stack, *next_stack;
+	struct stack_alias *alias, *next_alias;
 	struct model_file *file, *next_file;
 	struct model_test *test, *next_test;
 
 	HASH_ITER (hh, model->stacks, stack, next_stack) {
 		HASH_DEL(model->stacks, stack);
 		free(stack);
+	}
+	HASH_ITER (hh, model->stack_aliases, alias, next_alias) {
+		HASH_DEL(model->stack_aliases, alias);
+		free(alias);
 	}
 	HASH_ITER (hh, model->files, file, next_file) {
 		HASH_DEL(model->files, file);

@@ -15,6 +15,13 @@ const char *interned_find_file(const struct model *model, const struct file_key 
 /** Keeps a stack. @return 0, also where it is known or MODEL_STACKS_MAX are kept (counted); -ENOMEM */
 int interned_add_stack(struct model *model, const struct event_stack *event);
 
+/** Makes an id stand for another's stack. @return 0, also where MODEL_STACKS_MAX are kept (counted); -ENOMEM
+ */
+int interned_alias_stack(struct model *model, uint64_t id, uint64_t same_as);
+
+/** @return the id that an id stands for: most for themselves */
+uint64_t interned_same_stack(const struct model *model, uint64_t id);
+
 /** Keeps a mapped file's path. @return 0, also where it is known or MODEL_FILES_MAX are kept (counted);
  * -ENOMEM */
 int interned_add_file(struct model *model, const struct event_file *event);

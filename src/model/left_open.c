@@ -365,6 +365,8 @@ int left_open_fold_entries(const struct fold *fold, struct left_open **entries, 
 
 	if (error)
 		return error;
+	for (size_t i = 0; i < count && fold->model->stack_aliases; i++)
+		entries[i]->maker.stack = interned_same_stack(fold->model, entries[i]->maker.stack);
 	/* count 0: qsort's base may not be NULL */
 	if (count)
 		qsort(entries, count, sizeof(entries[0]), compare_entries);

@@ -421,6 +421,11 @@ static int apply_to_process(struct model *model, struct process *process, const 
 	}
 }
 
+int model_alias_stack(struct model *model, uint64_t id, uint64_t same_as)
+{
+	return interned_alias_stack(model, id, same_as);
+}
+
 int model_apply(struct model *model, const struct event_header *event)
 {
 	struct process *process;
@@ -433,6 +438,7 @@ int model_apply(struct model *model, const struct event_header *event)
 		return interned_add_file(model, (const void *)event);
 	case EVENT_PROCESS_FOUND:
 		return reconcile_found(model, (const void *)event);
+	case EVENT_STACK_COPY:
 	case EVENT_PYTHON_CODE:
 		return 0;
 	default:

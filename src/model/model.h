@@ -52,6 +52,12 @@ int model_follow(struct model *model, uint32_t process_id, uint32_t parent_id, u
  */
 int model_apply(struct model *model, const struct event_header *event);
 
+/**
+ * Makes a stack's id stand for another's, whose frames are the same: its handles are of that one.
+ * @return 0, also where MODEL_STACKS_MAX are kept (counted); -ENOMEM
+ */
+int model_alias_stack(struct model *model, uint64_t id, uint64_t same_as);
+
 /** Sets where a process runs (its cgroup's path), once; later calls change nothing. @return 0, or -ENOMEM */
 int model_set_cgroup(struct model *model, uint32_t process_id, const char *cgroup);
 

@@ -47,6 +47,7 @@ TESTS = {
     "test_python_marks.py": "debian",
     "test_marked_tests.py": "",
     "test_memo.py": "",
+    "test_first_runs.py": "",
     "test_generated_code.py": "test_names or container or frame_pointers or two_processes",
     "test_python_frames.py": "debian or embedd",
     "test_demo.py": "",

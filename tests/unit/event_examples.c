@@ -101,6 +101,11 @@ size_t event_example(enum event_type type, union any_event *event)
 		event->stack.frames[3].kind = FRAME_PYTHON;
 		bytes = offsetof(struct event_stack, frames) + 4 * sizeof(struct stack_frame);
 		break;
+	case EVENT_STACK_COPY:
+		event->copy.range_count = 2;
+		event->copy.word_count = 3;
+		bytes = offsetof(struct event_stack_copy, words) + 3 * sizeof(event->copy.words[0]);
+		break;
 	case EVENT_PYTHON_CODE:
 		event->code.filename_length = 5;
 		event->code.filename_kind = 1;

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "event_abi.h"
+#include "unwind_abi.h"
 
 union any_event {
 	struct event_header header;
@@ -25,6 +26,7 @@ union any_event {
 	struct event_process_exited exited;
 	struct event_mark mark;
 	struct event_stack stack;
+	struct event_stack_copy copy;
 	struct event_python_code code;
 	struct event_file file;
 	struct event_test test;

@@ -67,6 +67,7 @@ static bool is_fixed(enum event_type type)
 	case EVENT_TABLE_NUMBERS:
 	case EVENT_PROCESS_ARGUMENTS:
 	case EVENT_STACK:
+	case EVENT_STACK_COPY:
 	case EVENT_PYTHON_CODE:
 	case EVENT_FILE:
 	case EVENT_TEST:
@@ -128,6 +129,10 @@ static void read_through(const struct event_header *header)
 		break;
 	case EVENT_STACK:
 		read_bytes(event->stack.frames, event->stack.count * sizeof(struct stack_frame));
+		break;
+	case EVENT_STACK_COPY:
+		read_bytes(event->copy.ranges, event->copy.range_count * sizeof(event->copy.ranges[0]));
+		read_bytes(event->copy.words, event->copy.word_count * sizeof(event->copy.words[0]));
 		break;
 	case EVENT_PYTHON_CODE:
 		read_code(&event->code);
@@ -358,6 +363,12 @@ Test(decode, others_out_of_range)
 	REFUSED(EVENT_STACK, stack.end, STACK_END_COUNT);
 	REFUSED(EVENT_STACK, stack.frames[2].kind, FRAME_KIND_COUNT);
 	ACCEPTED(EVENT_STACK, stack.count, 0);
+	REFUSED(EVENT_STACK_COPY, copy.range_count, STACK_COPY_RANGES + 1);
+	REFUSED(EVENT_STACK_COPY, copy.range_count, UINT32_MAX);
+	REFUSED(EVENT_STACK_COPY, copy.word_count, 4);
+	REFUSED(EVENT_STACK_COPY, copy.word_count, STACK_COPY_WORDS + 1);
+	REFUSED(EVENT_STACK_COPY, copy.word_count, UINT32_MAX);
+	ACCEPTED(EVENT_STACK_COPY, copy.word_count, 0);
 	ACCEPTED(EVENT_PYTHON_CODE, code.line_table_bytes, UINT32_MAX);
 	ACCEPTED(EVENT_PYTHON_CODE, code.filename_length, UINT32_MAX);
 	REFUSED(EVENT_FILE, file.cause, FILE_CAUSE_COUNT);

@@ -344,6 +344,22 @@ Test(snapshot, categories)
 	cr_assert_eq(site_at(&sites, "bin/tool", 0)->maps, 1);
 }
 
+Test(snapshot, a_stack_that_was_sent_before_its_frames_were_known)
+{
+	struct stack_frame frame = site_native(&sites, "leave", "/srv/app/bin/tool", "", 0);
+
+	events_stack(&sites.world, 11, &frame, 1);
+	sites.world.stack = 11;
+	site_open(&sites, 2);
+	sites.world.stack = 12;
+	site_open(&sites, 1);
+	cr_assert_eq(model_alias_stack(sites.world.model, 12, 11), 0);
+	(void)site_report(&sites);
+	cr_assert_eq(sites.snapshot->group_count, 1);
+	cr_assert_eq(sites.snapshot->groups[0].stack, 11);
+	cr_assert_eq(sites.snapshot->groups[0].count, 3);
+}
+
 Test(snapshot, incomplete)
 {
 	uint64_t losses[LOSS_COUNT];
