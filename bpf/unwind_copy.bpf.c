@@ -78,6 +78,9 @@ static __always_inline int copy_note(struct event_stack_copy *event, u64 address
 	range->start = scratch->found.start;
 	range->end = scratch->found.end;
 	range->file = scratch->found.file;
+	range->is_code = scratch->found.is_code;
+	if (range->is_code && !range->file.inode)
+		scratch->stack.image = stack_image(scratch);
 	range->delta = address - scratch->found.position;
 	event->range_count = at + 1;
 	return 0;

@@ -16,6 +16,43 @@
 #define PYTHON_FRAME_OBJECT_BYTES 128
 #define PYTHON_CODE_BYTES         208
 #define PYTHON_OLD_CODE_BYTES     128
+/* Chosen by: of the line tables of CPython's own library nine in ten are no longer. */
+#define LINE_TABLE_BYTES_MOSTLY 128
+
+/* Frames of 3.11 and later lie behind each other: they are copied together, as one larger read costs little
+ * more than a small one. A power of two. */
+#define FRAME_BLOCK_BYTES 2048
+
+/* A power of two. Chosen by: a test suite's stacks have some twenty functions, several of them twice or more.
+ */
+#define WALK_CODES 64
+
+/* What was found of a code object in a walk: it stays while a frame of it is there. */
+struct walk_code {
+	u64 walk;
+	u64 code; /* its address */
+	u64 id;
+	u32 first_traceable; /* instruction's offset, in bytes */
+	u32 reserved;
+};
+
+/* Memory that has frames, and what is known of those that were seen in this walk. */
+struct frame_block {
+	u64 walk; /* its number */
+	struct walk_code codes[WALK_CODES];
+	u64 start; /* address of the memory */
+	u32 bytes;
+	u32 frame; /* where the frame is */
+	u8 memory[FRAME_BLOCK_BYTES + PYTHON_FRAME_OBJECT_BYTES];
+};
+
+/* One for each of capture_scratch, which has no room for it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, CAPTURE_SCRATCHES_PREEMPTIBLE);
+	__type(key, u32);
+	__type(value, struct frame_block);
+} frame_blocks SEC(".maps");
 
 static __always_inline u64 read_user_u64(u64 address)
 {
@@ -44,10 +81,46 @@ static __always_inline u32 read_user_u32(u64 address)
 	return value;
 }
 
-/* Members of a copied structure; the masks keep the verifier's bounds (frame: 128 bytes, code: 256). */
-static __always_inline u64 frame_u64(const struct capture_scratch *scratch, u32 offset)
+/* Reads a frame object, or where frames lie behind each other those too that called it: they are before it.
+ * One that is elsewhere begins another block, which begins in the same page, as the one before may not be
+ * there.
+ * @return 0, or -1: it cannot be read */
+static __always_inline int frame_read(struct frame_block *block, u64 address, bool objects)
 {
-	return *(u64 *)(scratch->frame + (offset & 0x78));
+	u32 bytes = objects ? PYTHON_FRAME_OBJECT_BYTES : PYTHON_FRAME_BYTES;
+	u64 at = address - block->start, start, page = address & ~0xfffULL;
+
+	block->frame = at;
+	if (at < block->bytes && bytes <= block->bytes - at)
+		return 0;
+	start = objects ? address : address + bytes - FRAME_BLOCK_BYTES;
+	if (start < page)
+		start = page;
+	bytes = bounded_bytes(address + bytes - start, FRAME_BLOCK_BYTES);
+	block->start = start;
+	block->frame = address - start;
+	block->bytes = 0;
+	if (bpf_probe_read_user(block->memory, bytes, (void *)start))
+		return -1;
+	block->bytes = bytes;
+	return 0;
+}
+
+/* Members of a copied structure; the masks keep the verifier's bounds. */
+static __always_inline const void *frame_at(const struct frame_block *block, u32 offset)
+{
+	return block->memory + (block->frame & (FRAME_BLOCK_BYTES - 1)) +
+	       (offset & (PYTHON_FRAME_OBJECT_BYTES - 1));
+}
+
+static __always_inline u64 frame_u64(const struct frame_block *block, u32 offset)
+{
+	return *(const u64 *)frame_at(block, offset & ~7U);
+}
+
+static __always_inline u8 frame_u8(const struct frame_block *block, u32 offset)
+{
+	return *(const u8 *)frame_at(block, offset);
 }
 
 static __always_inline u64 code_u64(const struct capture_scratch *scratch, u32 offset)
@@ -140,6 +213,7 @@ static __always_inline u32 copy_string(const struct python_layout *layout, u64 s
 
 struct frame_walk {
 	struct capture_scratch *scratch;
+	struct frame_block *block;
 	const struct python_layout *layout;
 	u64 frame;
 	u64 salt;
@@ -229,8 +303,11 @@ static __always_inline u64 read_line_table(const struct python_layout *layout,
 	u32 data = layout->bytes_data & PYTHON_BYTES_DATA_MAX;
 	u64 size;
 
-	if (!bpf_probe_read_user(scratch->line_table, data + PYTHON_IDENTITY_BYTES, (void *)table))
-		return scratch->line_table[layout->bytes_size / 8 & PYTHON_BYTES_DATA_MAX / 8];
+	if (!bpf_probe_read_user(scratch->line_table, data + LINE_TABLE_BYTES_MOSTLY, (void *)table)) {
+		size = scratch->line_table[layout->bytes_size / 8 & PYTHON_BYTES_DATA_MAX / 8];
+		if (size <= LINE_TABLE_BYTES_MOSTLY)
+			return size;
+	}
 	size = read_user_u64(table + layout->bytes_size);
 	if (bpf_probe_read_user((void *)scratch->line_table + data,
 	                        bounded_bytes(size, PYTHON_IDENTITY_BYTES),
@@ -273,66 +350,85 @@ __noinline u64 code_identity(u64 code, u64 salt)
 	return hash;
 }
 
+/* @return what is known of a code object, which is then in codes_sent, or NULL: it cannot be read */
+static __always_inline const struct walk_code *code_find(const struct frame_walk *walk, u64 code)
+{
+	const struct python_layout *layout = walk->layout;
+	struct capture_scratch *scratch = walk->scratch;
+	struct frame_block *block = walk->block;
+	struct walk_code *known = &block->codes[(code >> 4 ^ code >> 10) & (WALK_CODES - 1)];
+	bool objects = layout->shape == PYTHON_FRAME_OBJECTS;
+	struct sent_place *sent;
+
+	if (known->walk == block->walk && known->code == code)
+		return known;
+	if (bpf_probe_read_user(scratch->code, objects ? PYTHON_OLD_CODE_BYTES : PYTHON_CODE_BYTES,
+	                        (void *)code))
+		return NULL;
+	known->walk = block->walk;
+	known->code = code;
+	known->id = code_identity(code, walk->salt);
+	known->first_traceable = objects ? 0 : code_u32(scratch, layout->code_first_traceable) * 2;
+	sent = sent_place_find(&codes_sent, known->id);
+	if (!sent_before(sent, known->id) && !send_code(known->id))
+		sent_note(sent, known->id);
+	return known;
+}
+
 static long frame_step(u32 index, struct frame_walk *walk)
 {
 	const struct python_layout *layout = walk->layout;
 	struct capture_scratch *scratch = walk->scratch;
+	struct frame_block *block = walk->block;
 	bool objects = layout->shape == PYTHON_FRAME_OBJECTS, is_entry;
+	const struct walk_code *known;
 	struct stack_frame *frame;
 	u32 evaluation = walk->evaluations;
-	u64 code, id;
+	u64 code;
 	u32 owner;
 	s32 offset;
-	struct sent_place *sent;
 
 	if (!walk->frame)
 		return 1;
-	if (bpf_probe_read_user(scratch->frame, objects ? PYTHON_FRAME_OBJECT_BYTES : PYTHON_FRAME_BYTES,
-	                        (void *)walk->frame)) {
+	if (frame_read(block, walk->frame, objects)) {
 		scratch->stack.end = STACK_END_FAULT;
 		return 1;
 	}
-	walk->frame = frame_u64(scratch, layout->frame_previous);
-	code = frame_u64(scratch, layout->frame_code);
-	owner = scratch->frame[layout->frame_owner & 0x7f];
+	walk->frame = frame_u64(block, layout->frame_previous);
+	code = frame_u64(block, layout->frame_code);
+	owner = frame_u8(block, layout->frame_owner);
 	/* Where C calls Python another evaluation begins. 3.12 puts a shim there, which is no frame of the
 	 * program; before 3.11 each call of Python is made by C. */
-	is_entry = objects || (layout->frame_is_entry && scratch->frame[layout->frame_is_entry & 0x7f]) ||
+	is_entry = objects || (layout->frame_is_entry && frame_u8(block, layout->frame_is_entry)) ||
 	           (!objects && owner == layout->owner_cstack);
 	walk->evaluations += is_entry;
 	if (!code || (!objects && owner == layout->owner_cstack))
 		return 0;
-	if (bpf_probe_read_user(scratch->code, objects ? PYTHON_OLD_CODE_BYTES : PYTHON_CODE_BYTES,
-	                        (void *)code)) {
+	known = code_find(walk, code);
+	if (!known) {
 		scratch->stack.end = STACK_END_FAULT;
 		return 1;
 	}
 	if (objects) {
-		offset = *(s32 *)(scratch->frame + (layout->frame_instruction & 0x7c));
+		offset = *(const s32 *)frame_at(block, layout->frame_instruction & ~3U);
 	} else {
-		offset =
-		        (s32)(frame_u64(scratch, layout->frame_instruction) - (code + layout->code_adaptive));
+		offset = (s32)(frame_u64(block, layout->frame_instruction) - (code + layout->code_adaptive));
 		/* Python/ceval: a frame before its first traceable instruction is not there for traceback
 		 * either. */
-		if (owner != layout->owner_generator &&
-		    offset < (s32)(code_u32(scratch, layout->code_first_traceable) * 2))
+		if (owner != layout->owner_generator && offset < (s32)known->first_traceable)
 			return 0;
 	}
 	frame = stack_next(scratch);
 	if (!frame)
 		return 1;
-	id = code_identity(code, walk->salt);
 	frame->kind = FRAME_PYTHON;
 	frame->flags = evaluation << FRAME_EVALUATION_SHIFT;
 	frame->file.inode = 0;
 	frame->file.device = 0;
 	frame->file.generation = 0;
 	frame->position = (u64)(s64)offset;
-	frame->code = id;
-	scratch->stack.id = stack_hash_python(scratch->stack.id, id, (u32)offset);
-	sent = sent_place_find(&codes_sent, id);
-	if (!sent_before(sent, id) && !send_code(id))
-		sent_note(sent, id);
+	frame->code = known->id;
+	scratch->stack.id = stack_hash_python(scratch->stack.id, known->id, (u32)offset);
 	return 0;
 }
 
@@ -356,8 +452,13 @@ static __always_inline int capture_python_by(void *ctx, void *programs)
 	struct frame_walk walk = {.scratch = scratch, .evaluations = compat_loop_zero()};
 	struct pt_regs *registers = (struct pt_regs *)bpf_task_pt_regs(task);
 	bool unsure = false;
+	u32 index;
 
 	if (!scratch)
+		return 0;
+	index = scratch->index;
+	walk.block = bpf_map_lookup_elem(&frame_blocks, &index);
+	if (!walk.block)
 		return 0;
 	walk.layout = layout_of(scratch);
 	if (walk.layout)
@@ -378,6 +479,8 @@ static __always_inline int capture_python_by(void *ctx, void *programs)
 	}
 	if (!walk.frame && unsure)
 		scratch->stack.end = STACK_END_PYTHON_UNKNOWN;
+	walk.block->walk++;
+	walk.block->bytes = 0;
 	walk.salt = hash_mix(scratch->process_start_ns, bpf_get_current_pid_tgid() >> 32);
 	bpf_loop(STACK_FRAMES_MAX * 2, frame_step, &walk, 0);
 	/* A program can link its frames as it likes, in a circle too. */

@@ -155,6 +155,8 @@ static __always_inline u32 unwind_take_range(struct capture_scratch *scratch, u6
  * ring. */
 #define COPIES_PERIOD_NS 100000000ULL
 #define COPIES_A_PERIOD  100
+/* Chosen by: a smaller ring would be full of them. */
+#define COPIES_RING_BYTES_MIN (1 << 20)
 
 /* @return whether the table of a frame's file is still to come, and the stack may be copied meanwhile */
 static __always_inline bool unwind_wants_copy(const struct unwind_range *range)
@@ -163,7 +165,7 @@ static __always_inline bool unwind_wants_copy(const struct unwind_range *range)
 	u64 now_ns;
 	u8 *sent;
 
-	if (range->table.count || !key.inode)
+	if (range->table.count || !key.inode || config_ring_bytes < COPIES_RING_BYTES_MIN)
 		return false;
 	sent = bpf_map_lookup_elem(&files_sent, &key);
 	/* It has none. */

@@ -69,8 +69,9 @@ struct unwind_registers {
 /* A mapping that a word of the stack points into. */
 struct stack_copy_range {
 	__u64 start, end;
-	__u64 delta;          /* an address there less its offset in the file */
-	struct file_key file; /* inode 0: it is no code, or from no file */
+	__u64 delta;          /* an address there less its offset in the file; 0: it is from no file */
+	struct file_key file; /* inode 0: no file, or no code */
+	__u64 is_code;
 };
 
 /* A stack's memory, where its native frames end for want of a table (STACK_END_NO_TABLE): sent before the

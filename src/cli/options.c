@@ -60,9 +60,8 @@ static const struct option_row rows[] = {
         {OF_BOTH, OPTION_INHERITED, "inherited", NULL,
          "list in JSON, too, what was there before or was handed down"},
         {OF_BOTH, OPTION_STACKS, "stacks", "MODE",
-         "fp: by frame pointers, Python's own frames beside them (default); full: as .eh_frame says, "
-         "Python's "
-         "own in their place; native: the same without Python's; none"},
+         "full: as .eh_frame says, Python's own frames in the place of its interpreter's (default); "
+         "native: the same without Python's; fp: by frame pointers, Python's own beside them; none"},
         {OF_BOTH, OPTION_APP, "app", "GLOB",
          "files that match are application code, before all other rules; repeatable"},
         {OF_BOTH, OPTION_RING_SIZE, "ring-size", "SIZE",
@@ -386,7 +385,7 @@ enum options_outcome options_parse(enum options_command command, int argc, char 
                                    struct options *ret_options)
 {
 	struct options options = {
-	        .loader = {.stacks = STACKS_MODE_FP, .ring_bytes = LOADER_RING_BYTES_DEFAULT},
+	        .loader = {.stacks = STACKS_MODE_FULL, .ring_bytes = LOADER_RING_BYTES_DEFAULT},
 	        .top = command == OPTIONS_OF_RUN ? 20 : 10,
 	        .min_count = MIN_COUNT_DEFAULT,
 	        .samples = SAMPLES_DEFAULT,

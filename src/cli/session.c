@@ -107,7 +107,11 @@ static int take_stack(struct session *session, const struct event_stack *sent)
 	const struct event_stack *stack = stack_copies_complete(&session->copies, session->loader, sent);
 	int error = stack == sent ? 0 : model_alias_stack(session->model, sent->id, stack->id);
 
-	if (error)
+	if (!error)
+		error = generated_code_take(session->generated, &stack->header);
+	if (error == -ENOSPC)
+		session->not_kept++;
+	else if (error)
 		return error;
 	if (session->learning.evaluator_count) {
 		python_merge(stack, learning_is_evaluation, &session->learning, &session->merged);
@@ -128,7 +132,11 @@ static int take_event(void *context, const void *data, size_t bytes)
 	}
 	if (event->time_ns > session->known_until_ns)
 		session->known_until_ns = event->time_ns;
-	if (event->type == EVENT_FILE)
+	if (event->type == EVENT_STACK)
+		error = take_stack(session, (const void *)event);
+	else if (event->type == EVENT_STACK_COPY)
+		error = stack_copies_keep(&session->copies, (const void *)event);
+	else if (event->type == EVENT_FILE)
 		error = learning_take(&session->learning, (const void *)event);
 	else if (event->type == EVENT_PYTHON_CODE)
 		error = python_codes_add(session->codes, (const void *)event);
@@ -138,11 +146,7 @@ static int take_event(void *context, const void *data, size_t bytes)
 		session->not_kept++;
 	else if (error)
 		return error;
-	if (event->type == EVENT_STACK)
-		return take_stack(session, (const void *)event);
-	if (event->type == EVENT_STACK_COPY)
-		return stack_copies_keep(&session->copies, (const void *)event);
-	return apply(session, event);
+	return event->type == EVENT_STACK ? 0 : apply(session, event);
 }
 
 static int attach(struct session *session, struct loader_error *ret_error)

@@ -17,7 +17,8 @@ struct completion {
 	void *context;
 	struct event_stack *to;
 	struct unwind_registers registers;
-	bool is_guess; /* a frame before was left by its frame pointer */
+	bool is_guess;  /* a frame before was left by its frame pointer */
+	bool has_image; /* a frame is of code from no file */
 };
 
 static int read_copy(void *memory, __u64 address, __u64 *to, __u32 words, enum unwind_part part)
@@ -64,7 +65,8 @@ static int step(struct completion *completion, const struct stack_copy_range *ra
 {
 	struct unwind_registers *registers = &completion->registers;
 	size_t count = 0;
-	const struct unwind_row *rows = completion->rows(completion->context, &range->file, &count);
+	const struct unwind_row *rows =
+	        range->file.inode ? completion->rows(completion->context, &range->file, &count) : NULL;
 	struct unwind_row row = find_row(rows, count, registers->ip - registers->is_return - range->delta);
 	void *memory = (void *)completion->copy;
 	int outcome = unwind_step(read_copy, memory, registers, &row);
@@ -77,7 +79,8 @@ static int step(struct completion *completion, const struct stack_copy_range *ra
 		return -1;
 	if (outcome == UNWIND_ENDED && completion->is_guess)
 		return STACK_END_FRAME_POINTERS;
-	return (int)unwind_stack_end(outcome, count > 0);
+	/* Code that is from no file has no table to wait for. */
+	return (int)unwind_stack_end(outcome, count > 0 || !range->file.inode);
 }
 
 /* @return whether there was room */
@@ -92,7 +95,9 @@ static bool put_native(struct completion *completion, const struct stack_copy_ra
 	        .flags = completion->is_guess ? FRAME_GUESSED : 0,
 	        .file = range->file,
 	        .position = completion->registers.ip - range->delta,
+	        .code = range->file.inode ? 0 : to->image,
 	};
+	completion->has_image |= !range->file.inode;
 	return true;
 }
 
@@ -106,11 +111,8 @@ static int put_callers(struct completion *completion)
 		const struct stack_copy_range *range =
 		        find_range(completion->copy, registers->ip - registers->is_return);
 
-		if (!range)
+		if (!range || !range->is_code)
 			return STACK_END_NO_CODE;
-		/* Whose it is, is not known here. */
-		if (!range->file.inode)
-			return STACK_END_NO_ROW;
 		if (!is_told && !put_native(completion, range))
 			return STACK_END_DEPTH;
 		end = step(completion, range);
@@ -158,5 +160,7 @@ void stack_copy_complete(const struct event_stack *stack, const struct event_sta
 	memcpy(&ret_stack->frames[ret_stack->count], &stack->frames[native], rest * sizeof(stack->frames[0]));
 	ret_stack->count += rest;
 	ret_stack->copy = 0;
+	if (!completion.has_image)
+		ret_stack->image = 0;
 	ret_stack->id = id_of(ret_stack);
 }

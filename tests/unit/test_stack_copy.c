@@ -47,8 +47,8 @@ static void begin(void)
 	no_library = false;
 	copy.registers = (struct unwind_registers){.ip = LIBRARY + 0x1100, .sp = STACK_ADDRESS};
 	copy.range_count = 3;
-	copy.ranges[0] = (struct stack_copy_range){LIBRARY, LIBRARY + CODE_BYTES, LIBRARY, library};
-	copy.ranges[1] = (struct stack_copy_range){PROGRAM, PROGRAM + CODE_BYTES, PROGRAM, program};
+	copy.ranges[0] = (struct stack_copy_range){LIBRARY, LIBRARY + CODE_BYTES, LIBRARY, library, 1};
+	copy.ranges[1] = (struct stack_copy_range){PROGRAM, PROGRAM + CODE_BYTES, PROGRAM, program, 1};
 	copy.ranges[2] = (struct stack_copy_range){.start = STACK_ADDRESS, .end = STACK_ADDRESS + 0x1000};
 	copy.word_count = 8;
 	copy.words[2] = PROGRAM + 0x1010;
@@ -119,7 +119,7 @@ Test(stack_copy, why_it_ends)
 	copy.words[2] = STACK_ADDRESS + 0x20;
 	complete();
 	cr_expect_eq(completed.count, 3);
-	cr_expect_eq(completed.end, STACK_END_NO_ROW, "code of no file");
+	cr_expect_eq(completed.end, STACK_END_NO_CODE, "the stack itself");
 
 	begin();
 	copy.words[4] = PROGRAM + 0x3020;
@@ -132,6 +132,30 @@ Test(stack_copy, why_it_ends)
 	complete();
 	cr_expect_eq(completed.count, 5);
 	cr_expect_eq(completed.end, STACK_END_PYTHON_UNKNOWN, "of Python's frames, and it stays");
+}
+
+/* Its frame pointer leads on, and what comes after is as sure as that. */
+Test(stack_copy, code_of_no_file)
+{
+	begin();
+	copy.ranges[2].is_code = 1;
+	copy.words[2] = STACK_ADDRESS + 0x20;
+	copy.registers.bp = STACK_ADDRESS + 5 * 8;
+	copy.words[6] = PROGRAM + 0x2020;
+	sent.image = 99;
+	complete();
+	cr_assert_eq(completed.count, 5);
+	cr_expect_eq(completed.frames[1].code, 99);
+	cr_expect_eq(completed.frames[1].position, STACK_ADDRESS + 0x20);
+	expect_native(2, &program, 0x2020);
+	cr_expect_eq(completed.frames[2].flags, FRAME_GUESSED);
+	cr_expect_eq(completed.end, STACK_END_FRAME_POINTERS);
+	cr_expect_eq(completed.image, 99);
+
+	begin();
+	sent.image = 99;
+	complete();
+	cr_expect_eq(completed.image, 0, "the stack does not lead there");
 }
 
 Test(stack_copy, more_frames_than_are_kept)
