@@ -453,7 +453,11 @@ int session_snapshot(struct session *session, enum session_detail detail, struct
 	        session->not_kept + session->learning.not_kept + generated_code_not_kept(session->generated);
 	build.realtime_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
 	read_own_cost(session, &cost, &build.self);
-	return snapshot_new(session->model, &namer, &build, ret_snapshot);
+	error = snapshot_new(session->model, &namer, &build, ret_snapshot);
+	/* A child that makes a report has a worker of its own, which must not outlive it. */
+	if (getpid() != session->process_id)
+		symbols_rest(session->symbols);
+	return error;
 }
 
 void session_free(struct session *session)
