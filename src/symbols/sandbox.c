@@ -13,10 +13,13 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "base/fd.h"
 
 /* The user and group that own nothing ("nobody"; linux/highuid.h, DEFAULT_OVERFLOWUID). */
 #define NOBODY 65534
@@ -72,12 +75,11 @@ static uint64_t mapped_bytes(void)
 /* Where memory runs out, this process ends rather than one that somebody works with. */
 static void offer_memory(void)
 {
-	FILE *file = fopen("/proc/self/oom_score_adj", "we");
+	FD_OWNED int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
-	if (!file)
+	/* Where it cannot be said, it ends no sooner than others. */
+	if (fd < 0 || write(fd, "1000", strlen("1000")) < 0)
 		return;
-	(void)fputs("1000", file);
-	(void)fclose(file);
 }
 
 static int limit_all(const struct sandbox_limits *limits)

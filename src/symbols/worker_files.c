@@ -301,8 +301,10 @@ static int open_file(struct worker_files *files, struct asked_file *file, const 
 
 	if (file->worker == files->worker && files->worker)
 		return 0;
-	if (mapped_files_fd(files->mapped, &file->key, &fd)) {
+	error = mapped_files_fd(files->mapped, &file->key, &fd);
+	if (error) {
 		file->unreadable = true;
+		files->set_aside += error == -ETIMEDOUT;
 		return 0;
 	}
 	if (files->open_count >= WIRE_FILES_MAX) {
