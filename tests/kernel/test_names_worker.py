@@ -53,7 +53,7 @@ def worker_of(pid):
 @contextlib.contextmanager
 def with_worker(path, program):
     """leftopen, whose command waits for a byte, and its worker, which has given the names of a first summary."""
-    with processes.leftopen_running("run", "--json", str(path), "--", program) as process:
+    with processes.leftopen_running("run", "--stacks=full", "--json", str(path), "--", program) as process:
         assert process.stdout.readline() == b"first\n"
         process.send_signal(signal.SIGUSR1)
         yield process, processes.wait_until(lambda: worker_of(process.pid), "a worker")
@@ -114,7 +114,7 @@ def test_killed_midway(tmp_path, program):
     with with_worker(path, program) as (process, worker):
         wait_for_summary(process)
         os.kill(worker, signal.SIGKILL)
-        processes.wait_until(lambda: processes.state(worker) in (None, "Z"), "the worker to end")
+        processes.wait_until(lambda: not processes.is_running(worker), "the worker to end")
         said, report = finish(process, path)
         assert {"first", "second", "main"} <= functions(report)
         assert report["completeness"]["complete"], said
