@@ -17,16 +17,16 @@ struct {
 	__type(value, u8);
 } survey_wanted __weak SEC(".maps");
 
-/* Neither leftopen nor its children are ever followed, which hold its programs, read files and write reports;
- * nor are the children of whoever writes a report. A command of its own is followed before it runs. */
+/* Neither leftopen nor the children that hold its programs, read files for it and write its reports are ever
+ * followed. */
 static __always_inline bool found_is_wanted(struct task_struct *task, u32 process_id)
 {
 	u32 left_out = left_out_process_id;
-	u32 parent_id = ids_process(task->real_parent);
 
-	if (process_id == own_process_id || process_id == holder_process_id || parent_id == own_process_id)
+	if (process_id == own_process_id || process_id == holder_process_id ||
+	    process_id == worker_process_id)
 		return false;
-	if (left_out && (process_id == left_out || parent_id == left_out))
+	if (left_out && (process_id == left_out || ids_process(task->real_parent) == left_out))
 		return false;
 	return survey_follows == SURVEY_FOLLOWS_ALL ||
 	       (survey_follows == SURVEY_FOLLOWS_WANTED && bpf_map_lookup_elem(&survey_wanted, &process_id));

@@ -252,8 +252,11 @@ int session_follow(struct session *session, uint32_t process_id)
 
 static int survey(struct session *session, enum survey_follows follows)
 {
-	int error = loader_survey(session->loader, follows);
+	int error;
 
+	/* It is started and ends between surveys, in a snapshot. */
+	loader_leave_out_worker(session->loader, symbols_worker_id(session->symbols));
+	error = loader_survey(session->loader, follows);
 	if (!error)
 		error = session_consume(session);
 	return error ? error : model_survey_end(session->model, clock_ns(CLOCK_BOOTTIME));

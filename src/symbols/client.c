@@ -220,6 +220,13 @@ struct namer symbols_namer(struct symbols *symbols)
 	};
 }
 
+uint32_t symbols_worker_id(const struct symbols *symbols)
+{
+	pid_t process_id = worker_files_process_id(symbols->worker);
+
+	return process_id > 0 ? (uint32_t)process_id : 0;
+}
+
 void symbols_rest(struct symbols *symbols)
 {
 	worker_files_rest(symbols->worker);

@@ -6,6 +6,8 @@
 #ifndef LEFTOPEN_SYMBOLS_CLIENT_H
 #define LEFTOPEN_SYMBOLS_CLIENT_H
 
+#include <stdint.h>
+
 #include "model/naming.h"
 #include "model/rooms.h"
 
@@ -28,6 +30,9 @@ void symbols_free(struct symbols *symbols);
 
 /** Begins a report. @return what to hand to snapshot_new(); valid as long as the client */
 struct namer symbols_namer(struct symbols *symbols);
+
+/** @return the process id of the worker that reads files for it; 0: there is none now */
+uint32_t symbols_worker_id(const struct symbols *symbols);
 
 /**
  * Ends the worker that reads files for it; another is started when one is needed. For a process that ends
