@@ -10,6 +10,7 @@ import pytest
 
 import leftopen
 import processes
+import watching
 
 PROGRAM = r"""
 #include <fcntl.h>
@@ -150,3 +151,21 @@ def test_sigkill_leaves_no_worker(tmp_path, program):
         with processes.killed_at_end(command):
             process.kill()
             processes.wait_until(lambda: not processes.is_running(worker), "the worker to end")
+
+
+def test_is_not_followed(tmp_path):
+    """Also by who follows all processes: as it is started, and by the surveys after that."""
+    (tmp_path / "file").touch()
+    with watching.Watched() as watched, watching.Watching("-a") as watch:
+        watch.follows(watched.pid)
+        for _ in range(5):
+            watched.tell("open", tmp_path / "file")
+        watch.ask_for_table()
+        worker = processes.wait_until(lambda: worker_of(watch.process.pid), "a worker")
+        watch.ask_for_table()
+        # The next survey is due after five seconds.
+        report = watch.report(lambda report, since=watching.taken_at(watch.look()): watching.taken_at(report) > since + 6,
+                              "a report after a survey")
+        assert worker_of(watch.process.pid) == worker
+        assert watched.pid in watching.pids(report)
+        assert worker not in watching.pids(report)
