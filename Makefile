@@ -17,7 +17,7 @@ endif
 WARNINGS := -Wall -Wextra -Werror
 CFLAGS   ?= -O2 -g
 OWN_CPPFLAGS := -D_GNU_SOURCE -DLEFTOPEN_VERSION='"$(VERSION)"' -Iinclude -Isrc -I$(BUILD)
-LIBS     := -lbpf -ldw -lelf -lz -ljansson -liberty -lm
+LIBS     := -lbpf -ldw -lelf -lz -ljansson -liberty -lm -lseccomp -lcap-ng
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(CFLAGS) $(OWN_CPPFLAGS) $(CPPFLAGS) -MMD -MP
 
 BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_x86 $(WARNINGS) -Wno-unused-parameter \

@@ -17,12 +17,14 @@ struct {
 	__type(value, u8);
 } survey_wanted __weak SEC(".maps");
 
-/* Neither leftopen nor the children that hold its programs and write its reports are ever followed. */
+/* Neither leftopen nor the children that hold its programs, read files for it and write its reports are ever
+ * followed. */
 static __always_inline bool found_is_wanted(struct task_struct *task, u32 process_id)
 {
 	u32 left_out = left_out_process_id;
 
-	if (process_id == own_process_id || process_id == holder_process_id)
+	if (process_id == own_process_id || process_id == holder_process_id ||
+	    process_id == worker_process_id)
 		return false;
 	if (left_out && (process_id == left_out || ids_process(task->real_parent) == left_out))
 		return false;

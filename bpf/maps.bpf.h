@@ -25,8 +25,8 @@ extern const volatile __u32 config_stand_ins;       /* 1: see call_program.bpf.h
 extern __u32 switched_on;
 /* Whom a survey adds to what is followed: enum survey_follows. */
 extern __u32 survey_follows;
-extern __u32 own_process_id, holder_process_id; /* never followed by a survey */
-extern __u32 left_out_process_id;               /* neither, nor its children; 0: there is none */
+extern __u32 own_process_id, holder_process_id, worker_process_id; /* never followed by a survey */
+extern __u32 left_out_process_id; /* neither, nor its children; 0: there is none */
 /* Bumped by the daemon after it wrote to python_hints. */
 extern __u32 python_hints_version;
 extern __u64 losses[LOSS_COUNT];

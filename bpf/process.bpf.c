@@ -108,9 +108,12 @@ static __always_inline void send_arguments(struct followed_process *process, str
 	walk_scratch_return(scratch);
 }
 
-/* Not inlined: its stack is not needed any more when the table is told. */
+/* Not inlined: its stack is not needed any more when the table is told. A child of leftopen's own that runs
+ * leftopen is known by its id after that only, and any other one comes with the next survey. */
 static __noinline int found_as_it_execs(struct task_struct *task)
 {
+	if (ids_other_process(BPF_CORE_READ(task, real_parent)) == own_process_id)
+		return 0;
 	return found_process(task, task, BPF_CORE_READ(task, files));
 }
 

@@ -12,7 +12,7 @@ const volatile __u64 config_huge_page_bytes = 2 << 20;
 const volatile __u32 config_preemptible = 0;
 __u32 switched_on = 0;
 __u32 survey_follows = SURVEY_FOLLOWS_NONE;
-__u32 own_process_id = 0, holder_process_id = 0, left_out_process_id = 0;
+__u32 own_process_id = 0, holder_process_id = 0, worker_process_id = 0, left_out_process_id = 0;
 __u32 python_hints_version = 0;
 __u64 losses[LOSS_COUNT] = {};
 __u64 last_event_ns = 0;

@@ -14,6 +14,7 @@
 #include "cli/message.h"
 #include "cli/run.h"
 #include "cli/watch.h"
+#include "symbols/worker.h"
 
 struct command {
 	const char *name;
@@ -60,6 +61,9 @@ int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
 
+	/* How leftopen starts itself; nothing for users. */
+	if (!strcmp(name, WORKER_ARGUMENT))
+		return worker_main();
 	reserve_standard_streams();
 	if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
 		print_help();

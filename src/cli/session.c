@@ -271,8 +271,11 @@ int session_follow(struct session *session, uint32_t process_id)
 
 static int survey(struct session *session, enum survey_follows follows)
 {
-	int error = loader_survey(session->loader, follows);
+	int error;
 
+	/* It is started and ends between surveys, in a snapshot. */
+	loader_leave_out_worker(session->loader, symbols_worker_id(session->symbols));
+	error = loader_survey(session->loader, follows);
 	if (!error)
 		error = session_consume(session);
 	return error ? error : model_survey_end(session->model, clock_ns(CLOCK_BOOTTIME));
@@ -472,7 +475,11 @@ int session_snapshot(struct session *session, enum session_detail detail, struct
 	        session->not_kept + session->learning.not_kept + generated_code_not_kept(session->generated);
 	build.realtime_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
 	read_own_cost(session, &cost, &build.self);
-	return snapshot_new(session->model, &namer, &build, ret_snapshot);
+	error = snapshot_new(session->model, &namer, &build, ret_snapshot);
+	/* A child that makes a report has a worker of its own, which must not outlive it. */
+	if (getpid() != session->process_id)
+		symbols_rest(session->symbols);
+	return error;
 }
 
 void session_free(struct session *session)

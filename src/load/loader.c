@@ -366,6 +366,11 @@ void loader_leave_out(struct loader *loader, uint32_t process_id)
 	__atomic_store_n(&loader->skeleton->bss->left_out_process_id, process_id, __ATOMIC_SEQ_CST);
 }
 
+void loader_leave_out_worker(struct loader *loader, uint32_t process_id)
+{
+	__atomic_store_n(&loader->skeleton->bss->worker_process_id, process_id, __ATOMIC_SEQ_CST);
+}
+
 int loader_set_consumer(struct loader *loader, loader_event_fn function, void *context)
 {
 	loader->consumer = function;

@@ -109,6 +109,9 @@ int loader_survey(struct loader *loader, enum survey_follows follows);
  */
 void loader_leave_out(struct loader *loader, uint32_t process_id);
 
+/** No survey follows the process that reads files for this one. @param process_id 0: there is none */
+void loader_leave_out_worker(struct loader *loader, uint32_t process_id);
+
 /** Says what a file holds, so that the programs know it when it is mapped. @return 0, or -errno of bpf(2) */
 int loader_know_file(struct loader *loader, const struct file_key *key, const struct known_file *known);
 

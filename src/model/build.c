@@ -271,6 +271,21 @@ static int compare_ids(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
+static int expect_frames(const struct builder *builder, const uint64_t *ids, size_t count)
+{
+	const struct namer *namer = builder->namer;
+	int error = 0;
+
+	for (size_t i = 0; i < count && namer->expect && !error; i++) {
+		const struct model_stack *stack = interned_find_stack(builder->model, ids[i]);
+
+		for (size_t frame = 0; frame < stack->count && !error; frame++)
+			if (stack->frames[frame].kind != FRAME_PYTHON)
+				error = namer->expect(namer->context, &stack->frames[frame]);
+	}
+	return error;
+}
+
 /* Only stacks that a group has are named: the most part of those seen are of handles long released. */
 static int add_stacks(struct builder *builder)
 {
@@ -291,6 +306,8 @@ static int add_stacks(struct builder *builder)
 	snapshot->stacks = arena_alloc(builder->arena, distinct * sizeof(snapshot->stacks[0]));
 	if (!snapshot->stacks)
 		error = -ENOMEM;
+	if (!error)
+		error = expect_frames(builder, ids, distinct);
 	for (size_t i = 0; i < distinct && !error; i++) {
 		if (builder->options->progress)
 			builder->options->progress(builder->options->progress_context, i, distinct);
@@ -339,9 +356,10 @@ static int add_completeness(struct builder *builder)
 {
 	const struct model_counters *counters = model_counters_get(builder->model);
 	struct snapshot_completeness *completeness = &builder->snapshot->completeness;
+	const struct namer *namer = builder->namer;
 	int error = 0;
 
-	completeness->why = arena_alloc(builder->arena, (LOSS_COUNT + 4) * sizeof(completeness->why[0]));
+	completeness->why = arena_alloc(builder->arena, (LOSS_COUNT + 5) * sizeof(completeness->why[0]));
 	if (!completeness->why)
 		return -ENOMEM;
 	completeness->events = counters->events;
@@ -368,6 +386,11 @@ static int add_completeness(struct builder *builder)
 		error = add_reason(builder,
 		                   "%llu handles were gone from the kernel's tables without an event",
 		                   counters->drift);
+	if (!error && namer->unread)
+		error = add_reason(
+		        builder,
+		        "%llu files could not be read for names: what reads them ended, or took too long",
+		        namer->unread(namer->context));
 	return error;
 }
 

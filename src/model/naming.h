@@ -16,6 +16,13 @@ struct namer {
 	void *context;
 
 	/**
+	 * Told of each native frame before the first is named, so that those of one file are looked up
+	 * together. NULL: the namer does not need it.
+	 * @return 0, or -ENOMEM
+	 */
+	int (*expect)(void *context, const struct stack_frame *frame);
+
+	/**
 	 * Names a native frame by the call before its address, which every frame's is behind, the innermost
 	 * one's behind its system call: inlined functions first. All strings are the arena's, none is NULL.
 	 * @return 0, at least one frame; -ENOMEM
@@ -35,6 +42,9 @@ struct namer {
 	 */
 	const char *(*target)(void *context, struct arena *arena, uint32_t process_id, uint64_t start_ns,
 	                      int fd);
+
+	/** @return files that could not be read for names, and may have some. NULL: there are none */
+	uint64_t (*unread)(void *context);
 };
 
 #endif

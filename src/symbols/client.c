@@ -6,50 +6,23 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
-#include <uthash.h>
 
 #include "base/arena.h"
 #include "symbols/generated_code.h"
 #include "symbols/jit_name.h"
 #include "symbols/mapped_files.h"
-#include "symbols/native.h"
+#include "symbols/native_places.h"
 #include "symbols/python_codes.h"
 #include "symbols/target_reader.h"
-
-/* Files that are open for naming, each with its debug information in memory. Beyond it all are closed, and
- * opened anew where they are asked for again. Chosen by: a desktop program maps some 200. */
-#define OBJECTS_MAX 512
-
-struct known_object {
-	struct file_key key;
-	struct native_object *object; /* NULL: it cannot be read */
-	UT_hash_handle hh;
-};
-
-/* Places whose names are kept, so that a report that is made again and again names only what is new. Beyond
- * it all are dropped. Chosen by: a large program's stacks go through some ten thousand; 200 bytes each. */
-#define NAMES_MAX 100000
-
-struct known_place {
-	struct file_key file;
-	uint64_t position;
-};
-
-struct known_name {
-	struct known_place place;
-	struct native_name *names;
-	size_t count; /* 0: it has none */
-	UT_hash_handle hh;
-};
+#include "symbols/worker_files.h"
 
 struct symbols {
 	struct mapped_files *files;
 	const struct python_codes *codes;
 	const struct generated_code *generated;
 	const struct room_rules *rules;
-	struct known_object *objects;
-	struct known_name *names;
+	struct worker_files *worker;
+	struct native_places *places;
 	struct target_reader targets;
 };
 
@@ -58,6 +31,7 @@ int symbols_new(struct mapped_files *files, const struct python_codes *codes,
                 struct symbols **ret_symbols)
 {
 	struct symbols *symbols = calloc(1, sizeof(*symbols));
+	int error;
 
 	if (!symbols)
 		return -ENOMEM;
@@ -66,62 +40,25 @@ int symbols_new(struct mapped_files *files, const struct python_codes *codes,
 	symbols->generated = generated;
 	symbols->rules = rules;
 	target_reader_init(&symbols->targets);
+	error = worker_files_new(files, &worker_options_own, &symbols->worker);
+	if (!error)
+		error = native_places_new(symbols->worker, &symbols->places);
+	if (error) {
+		symbols_free(symbols);
+		return error;
+	}
 	*ret_symbols = symbols;
 	return 0;
-}
-
-static void forget_objects(struct symbols *symbols)
-{
-	struct known_object *known, *next;
-
-	HASH_ITER (hh, symbols->objects, known, next) {
-		HASH_DEL(symbols->objects, known);
-		native_object_free(known->object);
-		free(known);
-	}
-}
-
-static void forget_names(struct symbols *symbols)
-{
-	struct known_name *known, *next;
-
-	HASH_ITER (hh, symbols->names, known, next) {
-		HASH_DEL(symbols->names, known);
-		native_names_free(known->names, known->count);
-		free(known);
-	}
 }
 
 void symbols_free(struct symbols *symbols)
 {
 	if (!symbols)
 		return;
-	forget_names(symbols);
-	forget_objects(symbols);
+	native_places_free(symbols->places);
+	worker_files_free(symbols->worker);
 	target_reader_clear(&symbols->targets);
 	free(symbols);
-}
-
-/* @return the file's object, or NULL: it cannot be read (asked once), or out of memory */
-static struct native_object *find_object(struct symbols *symbols, const struct file_key *key,
-                                         const char *path)
-{
-	struct known_object *known;
-	int fd;
-
-	HASH_FIND(hh, symbols->objects, key, sizeof(*key), known);
-	if (known)
-		return known->object;
-	if (HASH_COUNT(symbols->objects) >= OBJECTS_MAX)
-		forget_objects(symbols);
-	known = calloc(1, sizeof(*known));
-	if (!known)
-		return NULL;
-	known->key = *key;
-	if (mapped_files_fd(symbols->files, key, &fd) || native_object_open(path, fd, &known->object))
-		known->object = NULL;
-	HASH_ADD(hh, symbols->objects, key, sizeof(known->key), known);
-	return known->object;
 }
 
 static int unnamed(struct arena *arena, const char *path, const struct stack_frame *frame,
@@ -141,41 +78,6 @@ static int unnamed(struct arena *arena, const char *path, const struct stack_fra
 	};
 	*ret_frames = named;
 	*ret_count = 1;
-	return 0;
-}
-
-/* @return 0: ret_known is the client's; it has no names where the file cannot be read; -ENOMEM */
-static int find_names(struct symbols *symbols, const struct stack_frame *frame, const char *path,
-                      const struct known_name **ret_known)
-{
-	struct known_place place = {
-	        .file = frame->file,
-	        .position = frame->position,
-	};
-	struct native_object *object;
-	struct known_name *known;
-	int error;
-
-	HASH_FIND(hh, symbols->names, &place, sizeof(place), known);
-	if (known) {
-		*ret_known = known;
-		return 0;
-	}
-	if (HASH_COUNT(symbols->names) >= NAMES_MAX)
-		forget_names(symbols);
-	known = calloc(1, sizeof(*known));
-	if (!known)
-		return -ENOMEM;
-	known->place = place;
-	object = find_object(symbols, &frame->file, path);
-	error = object ? native_object_name(object, frame->position, true, &known->names, &known->count)
-	               : -ENOENT;
-	if (error == -ENOMEM) {
-		free(known);
-		return error;
-	}
-	HASH_ADD(hh, symbols->names, place, sizeof(known->place), known);
-	*ret_known = known;
 	return 0;
 }
 
@@ -220,21 +122,23 @@ static int name_native(void *context, struct arena *arena, const struct stack_fr
 	const char *path = frame->file.inode ? mapped_files_path(symbols->files, &frame->file) : NULL;
 	char *module = arena_strdup(arena, path ? path : "");
 	enum frame_room room = path ? rooms_of_native(symbols->rules, path) : ROOM_RUNTIME;
-	const struct known_name *known = NULL;
+	const struct native_name *names = NULL;
 	struct snapshot_frame *frames;
+	size_t count = 0;
 	int error = module ? 0 : -ENOMEM;
 
 	if (!error && generated)
 		return name_generated(symbols, arena, frame, generated, ret_frames, ret_count);
 	if (!error && path)
-		error = find_names(symbols, frame, path, &known);
+		error = native_places_find(symbols->places, &frame->file, frame->position, path, &names,
+		                           &count);
 	if (error)
 		return error;
-	if (!known || !known->count)
+	if (!count)
 		return unnamed(arena, module, frame, room, ret_frames, ret_count);
-	frames = arena_alloc(arena, known->count * sizeof(*frames));
-	for (size_t i = 0; frames && i < known->count; i++) {
-		const struct native_name *name = &known->names[i];
+	frames = arena_alloc(arena, count * sizeof(*frames));
+	for (size_t i = 0; frames && i < count; i++) {
+		const struct native_name *name = &names[i];
 
 		frames[i] = (struct snapshot_frame){
 		        .function = arena_strdup(arena, name->function),
@@ -252,8 +156,24 @@ static int name_native(void *context, struct arena *arena, const struct stack_fr
 	if (!frames)
 		return -ENOMEM;
 	*ret_frames = frames;
-	*ret_count = known->count;
+	*ret_count = count;
 	return 0;
+}
+
+static int expect_native(void *context, const struct stack_frame *frame)
+{
+	struct symbols *symbols = context;
+
+	return frame->file.inode && mapped_files_path(symbols->files, &frame->file)
+	               ? native_places_expect(symbols->places, &frame->file, frame->position)
+	               : 0;
+}
+
+static uint64_t count_unread(void *context)
+{
+	const struct symbols *symbols = context;
+
+	return worker_files_unread(symbols->worker);
 }
 
 static int name_python(void *context, struct arena *arena, const struct stack_frame *frame,
@@ -289,10 +209,25 @@ static const char *read_target(void *context, struct arena *arena, uint32_t proc
 
 struct namer symbols_namer(struct symbols *symbols)
 {
+	worker_files_begin(symbols->worker);
 	return (struct namer){
 	        .context = symbols,
+	        .expect = expect_native,
 	        .native = name_native,
 	        .python = name_python,
 	        .target = read_target,
+	        .unread = count_unread,
 	};
+}
+
+uint32_t symbols_worker_id(const struct symbols *symbols)
+{
+	pid_t process_id = worker_files_process_id(symbols->worker);
+
+	return process_id > 0 ? (uint32_t)process_id : 0;
+}
+
+void symbols_rest(struct symbols *symbols)
+{
+	worker_files_rest(symbols->worker);
 }

@@ -13,18 +13,21 @@
 #include <uthash.h>
 
 #include "base/fd.h"
+#include "base/in_time.h"
 
 struct mapped_file {
 	struct file_key key;
 	char *path;
-	int fd; /* -1: not open */
+	int fd;    /* -1: not open */
+	bool late; /* it did not open in time, and is not tried again */
 	UT_hash_handle hh;
 };
 
 struct mapped_files {
 	struct mapped_file *by_key;
 	size_t open_count;
-	int spare_fd; /* what was opened last beyond MAPPED_FILES_OPEN_MAX, or -1 */
+	unsigned int late; /* openings that have not returned */
+	int spare_fd;      /* what was opened last beyond MAPPED_FILES_OPEN_MAX, or -1 */
 };
 
 int mapped_files_new(struct mapped_files **ret_files)
@@ -62,22 +65,64 @@ static struct mapped_file *find(const struct mapped_files *files, const struct f
 	return file;
 }
 
-/* @return descriptor of the regular file of that inode, or -errno */
-static int open_regular(const char *path, uint64_t inode)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat status;
+struct opening {
+	char *path;
+	uint64_t inode;
+	int fd;
+	int error;
+};
 
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &status) || !S_ISREG(status.st_mode) || status.st_ino != inode) {
-		fd_close(&fd);
-		return -ESTALE;
-	}
-	return fd;
+static void opening_release(void *context)
+{
+	struct opening *opening = context;
+
+	fd_close(&opening->fd);
+	free(opening->path);
+	free(opening);
 }
 
-static int open_mapped(const struct event_file *event, const char *path)
+static void opening_make(void *context)
+{
+	struct opening *opening = context;
+	struct stat status;
+
+	opening->fd = open(opening->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (opening->fd < 0)
+		opening->error = -errno;
+	else if (fstat(opening->fd, &status) || !S_ISREG(status.st_mode) || status.st_ino != opening->inode)
+		opening->error = -ESTALE;
+}
+
+/* @return descriptor of the regular file of that inode, or -errno */
+static int open_regular(struct mapped_files *files, struct mapped_file *file, const char *path)
+{
+	struct opening *opening;
+	int fd = -1, error;
+
+	/* Whoever waits in vain is a thread that stays. */
+	if (file->late || files->late >= MAPPED_FILES_LATE_MAX)
+		return -ETIMEDOUT;
+	opening = calloc(1, sizeof(*opening));
+	if (!opening)
+		return -ENOMEM;
+	*opening = (struct opening){.path = strdup(path), .inode = file->key.inode, .fd = -1};
+	error = opening->path ? in_time_call(opening_make, opening_release, opening, MAPPED_FILES_OPEN_NS)
+	                      : -ENOMEM;
+	if (error == -ETIMEDOUT) {
+		files->late++;
+		file->late = true;
+		return error;
+	}
+	if (!error)
+		error = opening->error;
+	if (!error)
+		fd = fd_take(&opening->fd);
+	opening_release(opening);
+	return error ? error : fd;
+}
+
+static int open_mapped(struct mapped_files *files, struct mapped_file *file, const struct event_file *event,
+                       const char *path)
 {
 	char link[80];
 	int fd;
@@ -88,8 +133,8 @@ static int open_mapped(const struct event_file *event, const char *path)
 		(void)snprintf(link, sizeof(link), "/proc/%u/map_files/%llx-%llx", event->header.process_id,
 		               (unsigned long long)event->address,
 		               (unsigned long long)(event->address + event->length_bytes));
-	fd = open_regular(link, event->key.inode);
-	return fd >= 0 ? fd : open_regular(path, event->key.inode);
+	fd = open_regular(files, file, link);
+	return fd >= 0 ? fd : open_regular(files, file, path);
 }
 
 static void keep_open(struct mapped_files *files, struct mapped_file *file, const struct event_file *event,
@@ -99,7 +144,7 @@ static void keep_open(struct mapped_files *files, struct mapped_file *file, cons
 
 	if (!event->executable || file->fd >= 0 || files->open_count >= MAPPED_FILES_OPEN_MAX)
 		return;
-	fd = open_mapped(event, path);
+	fd = open_mapped(files, file, event, path);
 	if (fd < 0)
 		return;
 	file->fd = fd;
@@ -175,7 +220,7 @@ int mapped_files_fd(struct mapped_files *files, const struct file_key *key, int 
 		*ret_fd = file->fd;
 		return 0;
 	}
-	fd = open_regular(file->path, key->inode);
+	fd = open_regular(files, file, file->path);
 	if (fd < 0)
 		return fd;
 	if (files->open_count < MAPPED_FILES_OPEN_MAX) {

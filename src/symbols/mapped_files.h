@@ -16,6 +16,10 @@
 /* Files that are remembered; beyond it frames in further ones stay without a name, counted. */
 #define MAPPED_FILES_MAX 65536
 
+/* A file that is not open by then is left out; and where so many were not, none is opened any more. */
+#define MAPPED_FILES_OPEN_NS  1000000000ULL
+#define MAPPED_FILES_LATE_MAX 4
+
 struct mapped_files;
 
 /** @return 0, or -ENOMEM */
@@ -25,7 +29,7 @@ void mapped_files_free(struct mapped_files *files);
 
 /**
  * Remembers a file and, where it was mapped to run, opens it: through its process's /proc entry while that
- * lives, else by its path. Opens regular files only and never waits for a FIFO.
+ * lives, else by its path. Opens regular files only, never waits for a FIFO, and not long for a filesystem.
  * @param path absolute, as the kernel walked it
  * @return 0, also for a file that is known or cannot be opened; -ENOSPC: MAPPED_FILES_MAX are known; -ENOMEM
  */
@@ -45,7 +49,8 @@ const char *mapped_files_path(const struct mapped_files *files, const struct fil
 /**
  * A descriptor to read the file by, opened by its path where none is kept.
  * @param ret_fd owned by `files`, valid until the next call
- * @return 0; -ENOENT: never seen; -errno of open(2)
+ * @return 0; -ENOENT: never seen; -ESTALE: another file is there now; -ETIMEDOUT: it does not open, or too
+ *many others did not; -ENOMEM; -errno of open(2)
  */
 int mapped_files_fd(struct mapped_files *files, const struct file_key *key, int *ret_fd);
 

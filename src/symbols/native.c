@@ -143,9 +143,9 @@ static bool alternate_is_usable(struct debug_file *alternate, Dwarf *dwarf)
 
 /* Without its alternate file the debug information has holes, which libdw would try to fill by opening
  * whatever path the file names: it is not used then. */
-static int native_object_open_alternate(struct native_object *object, const char *path)
+static int native_object_open_alternate(struct native_object *object, const struct debug_opener *opener)
 {
-	int error = debug_file_find_alternate(object->dwarf, path, &object->alternate);
+	int error = debug_file_find_alternate(object->dwarf, opener, &object->alternate);
 
 	if (error == -ENODATA)
 		return 0;
@@ -163,17 +163,16 @@ static int native_object_open_alternate(struct native_object *object, const char
 	return error == -ENOENT ? 0 : error;
 }
 
-static int native_object_open_dwarf(struct native_object *object, const char *path)
+static int native_object_open_dwarf(struct native_object *object, const struct debug_opener *opener)
 {
 	Elf *elf = object->elf;
 	int error = 0;
 
 	if (!elf_has_debug_info(elf)) {
-		error = debug_file_find(elf, path, &object->debug);
+		error = debug_file_find(elf, opener, &object->debug);
 		if (error < 0)
 			return error == -ENOENT ? 0 : error;
 		elf = object->debug->elf;
-		path = object->debug->path;
 		if (!elf_has_debug_info(elf))
 			return 0;
 	}
@@ -185,7 +184,7 @@ static int native_object_open_dwarf(struct native_object *object, const char *pa
 		object->dwarf = NULL;
 		return 0;
 	}
-	error = native_object_open_alternate(object, path);
+	error = native_object_open_alternate(object, opener);
 	if (error < 0 || !object->dwarf)
 		return error;
 	return dwarf_index_new(object->dwarf, object->alternate_dwarf, &object->segments, &object->index);
@@ -207,7 +206,7 @@ static int native_object_open_elf(struct native_object *object)
 	return elf_segments_read(object->elf, &object->segments);
 }
 
-int native_object_open(const char *path, int fd, struct native_object **ret_object)
+int native_object_open(int fd, const struct debug_opener *opener, struct native_object **ret_object)
 {
 	struct native_object *object = NULL;
 	int error = 0;
@@ -221,7 +220,7 @@ int native_object_open(const char *path, int fd, struct native_object **ret_obje
 	object->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	error = object->fd < 0 ? -errno : native_object_open_elf(object);
 	if (error == 0)
-		error = native_object_open_dwarf(object, path);
+		error = native_object_open_dwarf(object, opener);
 	if (error < 0) {
 		native_object_free(object);
 		return error;

@@ -15,17 +15,18 @@
 /* Chosen by: a browser's engine has 2 GiB. */
 #define NATIVE_FILE_BYTES_MAX ((uint64_t)8 << 30)
 
+struct debug_opener;
 struct native_object;
 
 /**
  * Opens an ELF file for naming, with its separate debug file where one is installed
  * (/usr/lib/debug/.build-id, then .gnu_debuglink beside it and below /usr/lib/debug). No network is asked.
- * @param path shown in nothing, used to find the debug link's folder
  * @param fd readable descriptor of a regular file; stays the caller's
+ * @param opener of debug files; is asked in this call only
  * @return 0; -ENOEXEC: not an ELF file that can be read, or one of more than NATIVE_FILE_BYTES_MAX; -ENOMEM;
- *	-errno of fcntl(2): no descriptor is left
+ *	-errno of fcntl(2): no descriptor is left; -errno of the opener
  */
-int native_object_open(const char *path, int fd, struct native_object **ret_object);
+int native_object_open(int fd, const struct debug_opener *opener, struct native_object **ret_object);
 
 /** Frees the object. NULL-safe. */
 void native_object_free(struct native_object *object);

@@ -148,7 +148,8 @@ void site_open_path(struct site_world *sites, const char *name)
 
 struct snapshot *site_snapshot(struct site_world *sites)
 {
-	const struct namer namer = {sites, name_native, name_python, read_target};
+	const struct namer namer = {
+	        .context = sites, .native = name_native, .python = name_python, .target = read_target};
 
 	snapshot_free(sites->snapshot);
 	sites->snapshot = NULL;

@@ -6,11 +6,15 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "build_folder.h"
 #include "unwind/vdso_file.h"
 
@@ -133,4 +137,38 @@ Test(mapped_files, named)
 	cr_expect_eq(mapped_files_add_named(files, &key, "[other]", fd), -EEXIST);
 	cr_expect_str_eq(mapped_files_path(files, &key), "[vdso]");
 	cr_expect_eq(open_descriptors(), before + 1, "what is not taken is closed");
+}
+
+/* A filesystem whose daemon does not answer: whoever opens a file there waits until the daemon is gone. */
+Test(mapped_files, that_never_opens)
+{
+	int daemon_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	char options[96];
+	struct event_file event = {.cause = FILE_MAPPED, .executable = 1, .key.inode = 1};
+	uint64_t begun_ns = clock_ns(CLOCK_MONOTONIC);
+	struct file_key good;
+	int fd = -1;
+
+	cr_assert_geq(daemon_fd, 0, "/dev/fuse");
+	cr_assert_eq(unshare(CLONE_NEWNS), 0);
+	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	cr_assert_eq(mkdir(folder_path("fuse"), 0700), 0);
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", daemon_fd);
+	cr_assert_eq(mount("none", folder_path("fuse"), "fuse", 0, options), 0);
+	folder_write("good", "", 0);
+	good = add(folder_path("good"));
+	event.header.process_id = UINT32_MAX;
+	for (; event.key.inode < 1 + MAPPED_FILES_LATE_MAX + 5; event.key.inode++)
+		cr_assert_eq(mapped_files_add(files, &event, folder_path("fuse/file")), 0);
+	cr_expect_lt(clock_ns(CLOCK_MONOTONIC) - begun_ns,
+	             (MAPPED_FILES_LATE_MAX + 5) * MAPPED_FILES_OPEN_NS);
+	cr_expect_geq(clock_ns(CLOCK_MONOTONIC) - begun_ns, MAPPED_FILES_LATE_MAX * MAPPED_FILES_OPEN_NS);
+	begun_ns = clock_ns(CLOCK_MONOTONIC);
+	event.key.inode = 1;
+	cr_expect_eq(mapped_files_fd(files, &event.key, &fd), -ETIMEDOUT);
+	cr_expect_eq(mapped_files_fd(files, &good, &fd), 0, "what was open before still is");
+	cr_expect_lt(clock_ns(CLOCK_MONOTONIC) - begun_ns, MAPPED_FILES_OPEN_NS,
+	             "it is not waited for again");
+	close(daemon_fd);
+	cr_assert_eq(umount2(folder_path("fuse"), MNT_DETACH), 0);
 }

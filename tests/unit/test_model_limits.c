@@ -392,7 +392,7 @@ static void check_tables(void)
 static void take_snapshot(void)
 {
 	static const uint64_t losses[LOSS_COUNT];
-	const struct namer namer = {NULL, name_nothing, name_no_python, no_target};
+	const struct namer namer = {.native = name_nothing, .python = name_no_python, .target = no_target};
 	const struct room_rules rules = {0};
 	const struct build_options options = {
 	        .now_ns = 1000000,

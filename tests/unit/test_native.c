@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "build_folder.h"
+#include "symbols/debug_place.h"
 
 static const char c_source[] =
         "#include <stdio.h>\n"
@@ -115,10 +116,11 @@ TestSuite(native, .init = native_make, .fini = folder_remove, .timeout = 300);
 static int object_open(const char *path, struct native_object **ret_object)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct debug_opener opener = debug_place_opener(path);
 	int error = 0;
 
 	cr_assert_geq(fd, 0, "%s", path);
-	error = native_object_open(path, fd, ret_object);
+	error = native_object_open(fd, &opener, ret_object);
 	close(fd);
 	return error;
 }

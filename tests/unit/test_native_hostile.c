@@ -14,6 +14,7 @@
 
 #include "build_folder.h"
 #include "elf_patch.h"
+#include "symbols/debug_place.h"
 
 #define GIB ((uint64_t)1 << 30)
 
@@ -55,6 +56,7 @@ static void name_main(const char *file, char *ret_name, size_t size)
 	struct native_object *object = NULL;
 	struct native_name *names = NULL;
 	unsigned long numbers[3] = {0};
+	struct debug_opener opener = debug_place_opener(folder_path(file));
 	size_t count = 0;
 	FILE *output = NULL;
 	int fd = -1;
@@ -67,7 +69,7 @@ static void name_main(const char *file, char *ret_name, size_t size)
 	cr_assert_eq(fscanf(output, "%lx T main %lx %lx", &numbers[0], &numbers[1], &numbers[2]), 3);
 	fclose(output);
 	fd = open(folder_path(file), O_RDONLY | O_CLOEXEC);
-	cr_assert_eq(native_object_open(folder_path(file), fd, &object), 0);
+	cr_assert_eq(native_object_open(fd, &opener, &object), 0);
 	close(fd);
 	cr_assert_eq(native_object_name(object, numbers[0] - numbers[2] + numbers[1], false, &names, &count),
 	             0);
@@ -171,11 +173,12 @@ Test(native_hostile, string_offsets_that_do_not_end)
 static uint64_t memory_of_naming(int fd, const char *field)
 {
 	uint64_t before = memory_bytes(field);
+	struct debug_opener opener = debug_place_opener(NULL);
 	struct native_object *object = NULL;
 	struct native_name *names = NULL;
 	size_t count = 0;
 
-	cr_assert_eq(native_object_open("/nonexistent/hostile", fd, &object), 0);
+	cr_assert_eq(native_object_open(fd, &opener, &object), 0);
 	cr_assert_eq(native_object_name(object, 0, false, &names, &count), 0);
 	native_names_free(names, count);
 	native_object_free(object);

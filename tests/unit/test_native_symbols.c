@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "build_folder.h"
+#include "symbols/debug_place.h"
 
 #define SYMBOLS_MAX 50000
 
@@ -123,11 +124,12 @@ static char *name_at(struct native_object *object, uint64_t offset, bool is_retu
 
 static struct native_object *object_of(const char *path)
 {
+	struct debug_opener opener = debug_place_opener(path);
 	struct native_object *object = NULL;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	cr_assert_geq(fd, 0);
-	cr_assert_eq(native_object_open(path, fd, &object), 0);
+	cr_assert_eq(native_object_open(fd, &opener, &object), 0);
 	close(fd);
 	return object;
 }
@@ -266,10 +268,11 @@ static void *file_content(const char *path, size_t *ret_bytes)
 static void name_anything(const void *content, size_t bytes, const struct symbol_list *list)
 {
 	int fd = memfd_create("hostile", MFD_CLOEXEC);
+	struct debug_opener opener = debug_place_opener(NULL);
 	struct native_object *object = NULL;
 
 	cr_assert_eq(write(fd, content, bytes), (ssize_t)bytes);
-	if (native_object_open("/nonexistent/hostile", fd, &object) == 0) {
+	if (native_object_open(fd, &opener, &object) == 0) {
 		for (size_t i = 0; i < list->count; i++) {
 			struct native_name *names = NULL;
 			size_t count = 0;
