@@ -16,8 +16,8 @@ enum unwind_rule {
 	UNWIND_RBP,       /* rbp + cfa */
 	UNWIND_RBX,       /* rbx + cfa: the loader as it binds lazily */
 	UNWIND_PLT,       /* rsp + 1 word, and one more where the address modulo 16 is at least cfa (bytes) */
-	UNWIND_DEREF_RSP, /* what is at rsp + cfa */
-	UNWIND_DEREF_RBP, /* what is at rbp + cfa */
+	UNWIND_DEREF_RSP, /* what is at rsp + UNWIND_DEREF_AT(cfa), and UNWIND_DEREF_ADDED(cfa) */
+	UNWIND_DEREF_RBP, /* the same by rbp */
 	UNWIND_RSP_FAR,   /* rsp + (cfa, 16 bits unsigned, and UNWIND_FAR_BITS of rbp above them); the upper
 	                     bits of rbp are the place of rbp, as those of rule are the place of rbx */
 	UNWIND_SIGNAL,    /* a signal's frame: arch/x86/include/asm/sigframe.h, struct rt_sigframe */
@@ -44,6 +44,16 @@ enum unwind_rule {
 #define UNWIND_RBP_SAME        0 /* it is the caller's; not so where UNWIND_RBP_BY_RBP is set */
 #define UNWIND_RBP_UNDEFINED   126
 #define UNWIND_RBP_UNSUPPORTED 127
+
+/* In the cfa of UNWIND_DEREF_*, words both: where it is read, 12 bits signed, and what is added, 4 bits.
+ * Compilers add none; libcrypto's assembler keeps the stack pointer less the return address, and at times
+ * less what it pushed. */
+#define UNWIND_DEREF_ADDED_MAX      15
+#define UNWIND_DEREF_AT_MIN         (-2048)
+#define UNWIND_DEREF_AT_MAX         2047
+#define UNWIND_DEREF_CFA(at, added) ((__s16)((at) * (UNWIND_DEREF_ADDED_MAX + 1) + (added)))
+#define UNWIND_DEREF_AT(cfa)        ((__s64)(cfa) >> 4)
+#define UNWIND_DEREF_ADDED(cfa)     ((__u64)(cfa)&UNWIND_DEREF_ADDED_MAX)
 
 /* Holds from its offset on, until the next row's. Rows are ascending, and no two beside each other are equal
  * but for the offset. */

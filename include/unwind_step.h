@@ -75,6 +75,18 @@ UNWIND_INLINE int unwind_step_frame_pointer(unwind_read_fn read, void *memory,
 	return UNWIND_STEPPED;
 }
 
+/* Finds the CFA by a word of memory, not far from where a register points. */
+UNWIND_INLINE int unwind_find_cfa_there(unwind_read_fn read, void *memory, __u64 pointer,
+                                        const struct unwind_row *row, __u64 *ret_cfa)
+{
+	__u64 address = pointer + UNWIND_DEREF_AT(row->cfa) * UNWIND_WORD;
+
+	if (read(memory, address, ret_cfa, 1, UNWIND_PART_CFA))
+		return UNWIND_UNREADABLE;
+	*ret_cfa += UNWIND_DEREF_ADDED(row->cfa) * UNWIND_WORD;
+	return UNWIND_STEPPED;
+}
+
 /* @param ret_cfa the caller's stack pointer */
 UNWIND_INLINE int unwind_find_cfa(unwind_read_fn read, void *memory, const struct unwind_registers *registers,
                                   const struct unwind_row *row, __u64 *ret_cfa)
@@ -106,11 +118,9 @@ UNWIND_INLINE int unwind_find_cfa(unwind_read_fn read, void *memory, const struc
 		                   UNWIND_WORD;
 		return UNWIND_STEPPED;
 	case UNWIND_DEREF_RSP:
-		return read(memory, registers->sp + distance, ret_cfa, 1, UNWIND_PART_CFA) ? UNWIND_UNREADABLE
-		                                                                           : UNWIND_STEPPED;
+		return unwind_find_cfa_there(read, memory, registers->sp, row, ret_cfa);
 	case UNWIND_DEREF_RBP:
-		return read(memory, registers->bp + distance, ret_cfa, 1, UNWIND_PART_CFA) ? UNWIND_UNREADABLE
-		                                                                           : UNWIND_STEPPED;
+		return unwind_find_cfa_there(read, memory, registers->bp, row, ret_cfa);
 	case UNWIND_END:
 		return UNWIND_ENDED;
 	case UNWIND_GAP:

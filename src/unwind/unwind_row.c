@@ -20,7 +20,7 @@
 enum expression_kind {
 	EXPRESSION_OTHER = 0,
 	EXPRESSION_SUM,   /* register + offset */
-	EXPRESSION_DEREF, /* what is there */
+	EXPRESSION_DEREF, /* what is there, and a number */
 };
 
 /* What an expression says that is one of those which are told. */
@@ -28,6 +28,7 @@ struct expression {
 	enum expression_kind kind;
 	unsigned register_number;
 	int64_t offset;
+	uint64_t added; /* 0 but with EXPRESSION_DEREF */
 };
 
 static struct expression expression_read(struct byte_reader reader)
@@ -41,9 +42,18 @@ static struct expression expression_read(struct byte_reader reader)
 	expression.offset = (int64_t)byte_reader_leb128(&reader, true);
 	if (reader.failed)
 		return expression;
-	if (!byte_reader_left(&reader))
+	if (!byte_reader_left(&reader)) {
 		expression.kind = EXPRESSION_SUM;
-	else if (byte_reader_left(&reader) == 1 && *reader.at == DW_OP_deref)
+		return expression;
+	}
+	if (byte_reader_unsigned(&reader, 1) != DW_OP_deref)
+		return expression;
+	if (byte_reader_left(&reader)) {
+		if (byte_reader_unsigned(&reader, 1) != DW_OP_plus_uconst)
+			return expression;
+		expression.added = byte_reader_leb128(&reader, false);
+	}
+	if (!reader.failed && !byte_reader_left(&reader))
 		expression.kind = EXPRESSION_DEREF;
 	return expression;
 }
@@ -150,6 +160,22 @@ static bool row_set_far(struct unwind_row *row, const struct cfi_state *state, i
 	return true;
 }
 
+/* The CFA is what is in memory, or a few words more. */
+static bool row_set_deref(struct unwind_row *row, const struct expression *expression)
+{
+	if (!offset_is_words(expression->offset, UNWIND_DEREF_AT_MIN, UNWIND_DEREF_AT_MAX) ||
+	    expression->added % WORD_BYTES || expression->added / WORD_BYTES > UNWIND_DEREF_ADDED_MAX)
+		return false;
+	if (expression->register_number == CFI_RSP)
+		row->rule = UNWIND_DEREF_RSP;
+	else if (expression->register_number == CFI_RBP)
+		row->rule = UNWIND_DEREF_RBP;
+	else
+		return false;
+	row->cfa = UNWIND_DEREF_CFA(expression->offset / WORD_BYTES, (int64_t)expression->added / WORD_BYTES);
+	return true;
+}
+
 /* How the CFA is found. @return whether a row can tell it */
 static bool row_set_cfa(struct unwind_row *row, const struct cfi_cfa *cfa)
 {
@@ -166,15 +192,13 @@ static bool row_set_cfa(struct unwind_row *row, const struct cfi_cfa *cfa)
 		}
 		expression = expression_read(cfa->expression);
 	}
+	if (expression.kind == EXPRESSION_DEREF)
+		return row_set_deref(row, &expression);
 	if (cfa->kind == CFI_CFA_NONE || expression.kind == EXPRESSION_OTHER ||
 	    !offset_is_words(expression.offset, INT16_MIN, INT16_MAX))
 		return false;
 	row->cfa = (int16_t)(expression.offset / WORD_BYTES);
 	row->rule = rule_of_register(expression.register_number);
-	if (expression.kind == EXPRESSION_DEREF)
-		row->rule = row->rule == UNWIND_RSP   ? UNWIND_DEREF_RSP
-		            : row->rule == UNWIND_RBP ? UNWIND_DEREF_RBP
-		                                      : UNWIND_UNSUPPORTED;
 	return row->rule != UNWIND_UNSUPPORTED;
 }
 

@@ -5,6 +5,7 @@ Inputs: a command. Outputs: what was compared; an AssertionError where a frame d
 """
 
 import collections
+import dataclasses
 import json
 import os
 
@@ -33,11 +34,39 @@ def compared(report, calls):
                 yield last[result], report["stacks"][group["stack"]]
 
 
-def check(folder, command, least, cwd=None, environment=(), complete=1.0):
-    """Compare at least so many stacks of a command: of one that is not complete, all frames that there are.
+@dataclasses.dataclass
+class Comparison:
+    """What came of comparing a command's stacks."""
+    stacks: list = dataclasses.field(default_factory=list)  # leftopen's, of which gdb knows all frames
+    frames: int = 0  # gdb's, of these stacks
+    equal: int = 0  # of these, how many leftopen has too, from the innermost on
+    whys: collections.Counter = dataclasses.field(default_factory=collections.Counter)  # why leftopen's end, all of them
+    wrong: list = dataclasses.field(default_factory=list)  # [(stack's why, gdb's frames, leftopen's)] where those differ
 
-    complete: how many of the stacks have to be, of 1. environment: ["NAME=VALUE"] of the command alone.
-    Return the stacks.
+    def unmarked(self):
+        """Return what is wrong of stacks that say they are complete."""
+        return [stack for stack in self.wrong if not stack[0]]
+
+    def add(self, call, stack):
+        """Compare a stack; of one that is not complete only the frames that there are can be wrong."""
+        found, expected = frames_of(stack), call["frames"]
+        self.whys[stack["why"]] += 1
+        if not call["all"]:
+            found = found[:len(expected)]
+        pairs = enumerate(zip(found, expected))
+        equal = next((at for at, (ours, theirs) in pairs if ours != theirs), min(len(found), len(expected)))
+        if equal < len(found) or (stack["complete"] and equal < len(expected)):
+            self.wrong.append((stack["why"], expected, found))
+        if call["all"]:
+            self.stacks.append(stack)
+            self.frames += len(expected)
+            self.equal += equal
+
+
+def compare(folder, command, cwd=None, environment=()):
+    """Run a command under gdb and leftopen; return the Comparison.
+
+    environment: ["NAME=VALUE"] of the command alone.
     """
     path = folder / "stacks.json"
     settings = [part for setting in environment for part in ("-ex", "set environment " + setting)]
@@ -47,16 +76,22 @@ def check(folder, command, least, cwd=None, environment=(), complete=1.0):
         cwd=cwd or folder).report
     with open(path, encoding="utf-8") as file:
         calls = [json.loads(line) for line in file]
-    pairs = list(compared(report, calls))
-    assert len(pairs) >= least
-    whys = collections.Counter(stack["why"] for _, stack in pairs)
-    for call, stack in pairs:
-        found = frames_of(stack)
-        expected = call["frames"] if stack["complete"] else call["frames"][:len(found)]
-        assert (found if call["all"] else found[:len(expected)]) == expected, (stack["why"], whys)
-    assert sum(call["all"] for call, _ in pairs) >= least
-    assert whys[""] >= complete * len(pairs), whys
-    return [stack for _, stack in pairs]
+    comparison = Comparison()
+    for call, stack in compared(report, calls):
+        comparison.add(call, stack)
+    return comparison
+
+
+def check(folder, command, least, cwd=None, environment=(), complete=1.0):
+    """Compare at least so many stacks of a command: no frame is wrong.
+
+    complete: how many of the stacks have to be, of 1. Return the stacks.
+    """
+    comparison = compare(folder, command, cwd, environment)
+    assert not comparison.wrong, (comparison.wrong[0], comparison.whys)
+    assert len(comparison.stacks) >= least, comparison.whys
+    assert comparison.whys[""] >= complete * sum(comparison.whys.values()), comparison.whys
+    return comparison.stacks
 
 
 def functions(stack):

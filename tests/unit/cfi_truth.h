@@ -175,6 +175,27 @@ static inline unsigned cfi_truth_bits(Dwarf_Frame *frame, int number)
 	}
 }
 
+/*
+ * The CFA is in memory, or the word there and some more: of libcrypto's assembler. In 16 bits: 4 for the
+ * words that are added, above them where it is read.
+ */
+static inline bool cfi_truth_deref(const Dwarf_Op *operations, size_t count, struct unwind_row *row)
+{
+	uint64_t base = 0;
+	uint64_t added = count == 3 ? operations[2].number : 0;
+	int64_t offset = 0;
+
+	if (count < 2 || count > 3 || operations[1].atom != DW_OP_deref ||
+	    (count == 3 && operations[2].atom != DW_OP_plus_uconst) ||
+	    !cfi_truth_sum(&operations[0], &base, &offset) || (base != 6 && base != 7))
+		return false;
+	if (offset % 8 || offset < -2048 * 8 || offset >= 2048 * 8 || added % 8 || added >= 16 * 8)
+		return false;
+	row->rule = base == 7 ? UNWIND_DEREF_RSP : UNWIND_DEREF_RBP;
+	row->cfa = (int16_t)(offset / 8 * 16 + (int64_t)(added / 8));
+	return true;
+}
+
 /* A frame of more than what 16 bits of words tell. */
 static inline bool cfi_truth_far(Dwarf_Frame *frame, int64_t offset, struct unwind_row *row)
 {
@@ -193,7 +214,6 @@ static inline struct unwind_row cfi_truth_row_without_rbx(Dwarf_Frame *frame, bo
 	size_t count = 0;
 	uint64_t base = 0;
 	int64_t offset = 0;
-	bool deref = false;
 	enum cfi_truth_place place = cfi_truth_place(frame, 16, &base, &offset);
 
 	if (place == CFI_TRUTH_UNDEFINED)
@@ -209,17 +229,18 @@ static inline struct unwind_row cfi_truth_row_without_rbx(Dwarf_Frame *frame, bo
 		cfi_truth_rbp(frame, &row);
 		return row;
 	}
-	deref = count == 2 && operations[1].atom == DW_OP_deref;
-	if ((count != 1 && !deref) || !cfi_truth_sum(&operations[0], &base, &offset))
+	if (cfi_truth_deref(operations, count, &row)) {
+		cfi_truth_rbp(frame, &row);
 		return row;
-	if (base == 7 && !deref && cfi_truth_far(frame, offset, &row))
+	}
+	if (count != 1 || !cfi_truth_sum(&operations[0], &base, &offset))
+		return row;
+	if (base == 7 && cfi_truth_far(frame, offset, &row))
 		return row;
 	if (offset % 8 || offset < 8 * INT16_MIN || offset > 8 * INT16_MAX ||
-	    !(base == 7 || base == 6 || (base == 3 && !deref)))
+	    !(base == 7 || base == 6 || base == 3))
 		return row;
-	row.rule = base == 7   ? (deref ? UNWIND_DEREF_RSP : UNWIND_RSP)
-	           : base == 6 ? (deref ? UNWIND_DEREF_RBP : UNWIND_RBP)
-	                       : UNWIND_RBX;
+	row.rule = base == 7 ? UNWIND_RSP : base == 6 ? UNWIND_RBP : UNWIND_RBX;
 	row.cfa = (int16_t)(offset / 8);
 	cfi_truth_rbp(frame, &row);
 	return row;

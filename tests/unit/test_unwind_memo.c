@@ -59,9 +59,14 @@ static struct unwind_row row_at(uint64_t position)
 	uint64_t state = position, random = random_next(&state);
 	uint8_t rule = rules[random % sizeof(rules)];
 
-	return (struct unwind_row){.rule = rule,
-	                           .cfa = (int16_t)(rule == UNWIND_PLT ? 8 : 2 + (random >> 8) % 3),
-	                           .rbp = (int8_t)((random >> 16) % 2 ? -2 : UNWIND_RBP_SAME)};
+	int16_t cfa = (int16_t)(2 + (random >> 8) % 3);
+
+	if (rule == UNWIND_PLT)
+		cfa = 8;
+	else if (rule == UNWIND_DEREF_RSP)
+		cfa = UNWIND_DEREF_CFA(cfa - 2, (int)((random >> 24) % 3));
+	return (struct unwind_row){
+	        .rule = rule, .cfa = cfa, .rbp = (int8_t)((random >> 16) % 2 ? -2 : UNWIND_RBP_SAME)};
 }
 
 static int module_of(const struct process *process, uint64_t address)

@@ -98,8 +98,9 @@ Test(unwind_rows, cfa_far)
 
 Test(unwind_rows, cfa_by_expression)
 {
-	ASSERT_PROGRAM(UNWIND_DEREF_RBP, -1, 0, DW_CFA_def_cfa_expression, 3, DW_OP_breg6, 0x78, DW_OP_deref);
-	ASSERT_PROGRAM(UNWIND_DEREF_RSP, 2, 0, DW_CFA_def_cfa_expression, 3, DW_OP_breg7, 16, DW_OP_deref);
+	ASSERT_PROGRAM(UNWIND_DEREF_RBP, -16, 0, DW_CFA_def_cfa_expression, 3, DW_OP_breg6, 0x78,
+	               DW_OP_deref);
+	ASSERT_PROGRAM(UNWIND_DEREF_RSP, 32, 0, DW_CFA_def_cfa_expression, 3, DW_OP_breg7, 16, DW_OP_deref);
 	ASSERT_PROGRAM(UNWIND_RSP, 2, 0, DW_CFA_def_cfa_expression, 2, DW_OP_breg7, 16);
 	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0, DW_CFA_def_cfa_expression, 3, DW_OP_breg3, 16, DW_OP_deref);
 	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0, DW_CFA_def_cfa_expression, 3, DW_OP_breg7, 12, DW_OP_deref);
@@ -111,6 +112,38 @@ Test(unwind_rows, cfa_by_expression)
 	/* A number that does not end. */
 	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0, DW_CFA_def_cfa_expression, 12, DW_OP_breg7, 0x80, 0x80, 0x80,
 	               0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0);
+}
+
+#define DEREF(...) DW_CFA_def_cfa_expression, sizeof((uint8_t[]){__VA_ARGS__}), __VA_ARGS__
+
+/* What libcrypto's assembler says: a word of memory, and some more. */
+Test(unwind_rows, cfa_in_memory_and_more)
+{
+	ASSERT_PROGRAM(UNWIND_DEREF_RSP, 5 * 16 + 1, 0,
+	               DEREF(DW_OP_breg7, 40, DW_OP_deref, DW_OP_plus_uconst, 8));
+	ASSERT_PROGRAM(UNWIND_DEREF_RBP, -16 + 15, 0,
+	               DEREF(DW_OP_breg6, 0x78, DW_OP_deref, DW_OP_plus_uconst, 120));
+	/* Numbers with bytes that say nothing more. */
+	ASSERT_PROGRAM(
+	        UNWIND_DEREF_RSP, 19 * 16 + 1, 0,
+	        DEREF(DW_OP_breg7, 0x98, 0x81, 0x80, 0, DW_OP_deref, DW_OP_plus_uconst, 0x88, 0x80, 0x80, 0));
+	/* The farthest both ways, and one word farther. */
+	ASSERT_PROGRAM(UNWIND_DEREF_RSP, 2047 * 16, 0, DEREF(DW_OP_breg7, 0xf8, 0xff, 0, DW_OP_deref));
+	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0, DEREF(DW_OP_breg7, 0x80, 0x80, 1, DW_OP_deref));
+	ASSERT_PROGRAM(UNWIND_DEREF_RSP, INT16_MIN, 0, DEREF(DW_OP_breg7, 0x80, 0x80, 0x7f, DW_OP_deref));
+	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0, DEREF(DW_OP_breg7, 0xf8, 0xff, 0x7e, DW_OP_deref));
+	/* More than is told, no words, another register, another operation, one more, a number that is cut.
+	 */
+	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0,
+	               DEREF(DW_OP_breg7, 40, DW_OP_deref, DW_OP_plus_uconst, 0x80, 1));
+	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0, DEREF(DW_OP_breg7, 40, DW_OP_deref, DW_OP_plus_uconst, 12));
+	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0, DEREF(DW_OP_breg3, 40, DW_OP_deref, DW_OP_plus_uconst, 8));
+	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0, DEREF(DW_OP_breg7, 40, DW_OP_deref, DW_OP_const1u, 8));
+	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0,
+	               DEREF(DW_OP_breg7, 40, DW_OP_deref, DW_OP_plus_uconst, 8, DW_OP_deref));
+	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0, DEREF(DW_OP_breg7, 40, DW_OP_deref, DW_OP_plus_uconst));
+	ASSERT_PROGRAM(UNWIND_UNSUPPORTED, 0, 0,
+	               DEREF(DW_OP_breg7, 40, DW_OP_deref, DW_OP_plus_uconst, 0x88));
 }
 
 #define PLT(after_push)                                                                                     \

@@ -132,8 +132,10 @@ Test(unwind_step, in_the_plt)
 
 Test(unwind_step, by_what_memory_holds)
 {
-	const struct unwind_row by_rsp = {.rule = UNWIND_DEREF_RSP, .cfa = 1},
-	                        by_rbp = {.rule = UNWIND_DEREF_RBP, .cfa = -1};
+	const struct unwind_row by_rsp = {.rule = UNWIND_DEREF_RSP, .cfa = UNWIND_DEREF_CFA(1, 0)},
+	                        by_rbp = {.rule = UNWIND_DEREF_RBP, .cfa = UNWIND_DEREF_CFA(-1, 0)},
+	                        and_more = {.rule = UNWIND_DEREF_RSP, .cfa = UNWIND_DEREF_CFA(2, 15)},
+	                        and_before = {.rule = UNWIND_DEREF_RBP, .cfa = UNWIND_DEREF_CFA(-3, 1)};
 	struct unwind_registers registers = registers_at(STACK_ADDRESS);
 
 	stack.words[1] = STACK_ADDRESS + 160;
@@ -143,6 +145,14 @@ Test(unwind_step, by_what_memory_holds)
 	stack.words[7] = STACK_ADDRESS + 168;
 	cr_assert_eq(unwind_step(read_words, &stack, &registers, &by_rbp), UNWIND_STEPPED);
 	cr_expect_eq(registers.sp, STACK_ADDRESS + 168);
+	registers = registers_at(STACK_ADDRESS);
+	stack.words[2] = STACK_ADDRESS + 176;
+	cr_assert_eq(unwind_step(read_words, &stack, &registers, &and_more), UNWIND_STEPPED);
+	cr_expect_eq(registers.sp, STACK_ADDRESS + 176 + 120);
+	registers = registers_at(STACK_ADDRESS);
+	stack.words[5] = STACK_ADDRESS + 184;
+	cr_assert_eq(unwind_step(read_words, &stack, &registers, &and_before), UNWIND_STEPPED);
+	cr_expect_eq(registers.sp, STACK_ADDRESS + 184 + 8);
 }
 
 Test(unwind_step, of_a_large_frame)
@@ -199,7 +209,7 @@ Test(unwind_step, ends)
 	        {{.rule = UNWIND_RSP, .cfa = -4}, UNWIND_NO_PROGRESS},
 	        {{.rule = UNWIND_RSP, .cfa = STACK_WORDS + 1}, UNWIND_UNREADABLE},
 	        {{.rule = UNWIND_RSP, .cfa = 2, .rbp = -3}, UNWIND_UNREADABLE},
-	        {{.rule = UNWIND_DEREF_RSP, .cfa = -1}, UNWIND_UNREADABLE},
+	        {{.rule = UNWIND_DEREF_RSP, .cfa = UNWIND_DEREF_CFA(-1, 0)}, UNWIND_UNREADABLE},
 	        {{.rule = UNWIND_RULE_MASK | UNWIND_PLACE_LOST << UNWIND_RBX_SHIFT}, UNWIND_NOT_KNOWN},
 	        {{.rule = UNWIND_SIGNAL}, UNWIND_UNREADABLE},
 	};

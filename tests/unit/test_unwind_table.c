@@ -187,6 +187,17 @@ Test(unwind_table, cpp_library)
 	checked_free(&checked);
 }
 
+/* Its assembler keeps the CFA in memory. */
+Test(unwind_table, cryptography)
+{
+	struct checked checked = check_file("/usr/lib/x86_64-linux-gnu/libcrypto.so.3");
+
+	cr_assert_gt(checked.compared, 50000);
+	cr_assert_gt(checked.of_rule[UNWIND_DEREF_RSP], 0);
+	cr_assert_gt(checked.of_rule[UNWIND_DEREF_RBP], 0);
+	checked_free(&checked);
+}
+
 static const char source[] =
         "#include <alloca.h>\n"
         "#include <string.h>\n"
