@@ -54,7 +54,7 @@ SELECT count(*) FROM (SELECT name, sum(amount) FROM stock GROUP BY substr(name, 
 UPDATE stock SET amount = amount + 1 WHERE id % 7 = 0;
 DELETE FROM stock WHERE id % 3 = 0;
 PRAGMA wal_checkpoint;
-""" * 30)
+""" * 100)
     names = work(watch, group, """
 sqlite3 stock.db "PRAGMA journal_mode = WAL; CREATE TABLE stock (id INTEGER PRIMARY KEY, name TEXT, amount INTEGER);
     CREATE INDEX by_name ON stock (name);"
