@@ -63,11 +63,14 @@ struct known_file {
 	__u64 runtime_vaddr;    /* of _PyRuntime (3.6: interp_head) */
 	__u64 executable_vaddr; /* p_vaddr of the first PT_LOAD with PF_X */
 	__u64 executable_offset;
-	/* _PyEval_EvalFrameDefault's code in the file; 0 bytes: not known */
+	/* _PyEval_EvalFrameDefault's code in the file, and that of its part that lies elsewhere; 0 bytes: not
+	 * known, or none */
 	__u64 evaluator_offset;
 	__u64 evaluator_bytes;
+	__u64 evaluator_cold_offset;
+	__u64 evaluator_cold_bytes;
 };
-EVENT_ASSERT_SIZE(struct known_file, 48);
+EVENT_ASSERT_SIZE(struct known_file, 64);
 
 /* Where in a process a runtime is, by where its file was mapped or, FILE_EXECED, by where its code begins; 0:
  * that mapping does not tell. */

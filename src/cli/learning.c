@@ -81,15 +81,25 @@ static int learn_marks(struct learning *learning, int fd)
 	return 0;
 }
 
+static void add_evaluator(struct learning *learning, const struct evaluator *evaluator)
+{
+	if (evaluator->bytes && learning->evaluator_count < LEARNING_EVALUATORS_MAX)
+		learning->evaluators[learning->evaluator_count++] = *evaluator;
+}
+
 static void learn_evaluator(struct learning *learning, const struct file_key *key,
                             const struct known_file *known)
 {
+	const struct evaluator parts[] = {
+	        {*key, known->evaluator_offset, known->evaluator_bytes},
+	        {*key, known->evaluator_cold_offset, known->evaluator_cold_bytes},
+	};
+
 	for (size_t i = 0; i < learning->evaluator_count; i++)
 		if (!memcmp(&learning->evaluators[i].file, key, sizeof(*key)))
 			return;
-	if (known->evaluator_bytes && learning->evaluator_count < LEARNING_EVALUATORS_MAX)
-		learning->evaluators[learning->evaluator_count++] =
-		        (struct evaluator){*key, known->evaluator_offset, known->evaluator_bytes};
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		add_evaluator(learning, &parts[i]);
 }
 
 bool learning_is_evaluation(const void *context, const struct stack_frame *frame)

@@ -13,10 +13,10 @@
 #include "load/loader.h"
 #include "symbols/mapped_files.h"
 
-/* Interpreters that are on a machine at most, all versions and copies. */
-#define LEARNING_EVALUATORS_MAX 64
+/* Of 64 interpreters, the most that a machine has of all versions and copies. */
+#define LEARNING_EVALUATORS_MAX 128
 
-/* Where an interpreter's loop is in its file. */
+/* Where an interpreter's loop is in its file: all of it, or one of two parts. */
 struct evaluator {
 	struct file_key file;
 	uint64_t offset, bytes;

@@ -21,7 +21,7 @@ const struct python_layout *python_layout_find(uint32_t minor);
  * Looks for a CPython runtime in an ELF file (an interpreter that holds it, or libpython).
  * Reads .dynsym first, .symtab only where that has nothing, and may search 256 MiB for the version's name.
  * @param fd readable descriptor of a regular file, of any content; stays the caller's
- * @param ret_file filled in on success: python_minor, runtime_vaddr, executable_vaddr, executable_offset
+ * @param ret_file filled in on success; the evaluator's fields are 0 where its code is not found
  * @return 0; -ENOENT: an ELF file without CPython; -ENOEXEC: not a 64-bit x86-64 ELF file or a broken one;
  *	-ENOTSUP: a CPython of a version or build that is not known (*ret_minor says which, 0: it does not
  *	tell); -ENOMEM; -errno of reading

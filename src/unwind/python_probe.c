@@ -16,6 +16,10 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "unwind/cold_part.h"
+#include "unwind/eh_frame.h"
+#include "unwind/elf_image.h"
+#include "unwind/file_image.h"
 
 /* Before 3.6 nothing is known; it also has no _PyRuntime. */
 #define PYTHON_MINOR_OLDEST 6
@@ -26,6 +30,8 @@
 /* How much of a file is searched for its version. Chosen by: ten times the largest interpreter. */
 #define PYTHON_SEARCH_BYTES_MAX ((uint64_t)256 << 20)
 #define PYTHON_CHUNK_BYTES      65536
+/* Of its loop. Chosen by: 18 times the largest, Debian 12's. */
+#define PYTHON_EVALUATOR_BYTES_MAX ((uint64_t)1 << 20)
 /* A symbol table or its strings: libelf holds all of them. Chosen by: a hundred times the largest
  * interpreter. */
 #define PYTHON_SYMBOLS_BYTES_MAX ((uint64_t)256 << 20)
@@ -319,18 +325,65 @@ static int python_file_check_offsets(const struct python_file *file, const struc
 	return 0;
 }
 
-/* Where in the file the interpreter's own loop is, by which native frames of it are known. */
-static void python_file_find_evaluator(const struct python_file *file, struct known_file *known)
+/* Where in the file an address is. @return whether it has it */
+static bool python_file_offset(const struct python_file *file, uint64_t vaddr, __u64 *ret_offset)
 {
 	for (size_t i = 0; i < file->segment_count; i++) {
 		const GElf_Phdr *segment = &file->segments[i];
-		uint64_t inside = file->symbols.evaluator - segment->p_vaddr;
+		uint64_t inside = vaddr - segment->p_vaddr;
 
-		if (file->symbols.evaluator < segment->p_vaddr || inside >= segment->p_filesz)
+		if (vaddr < segment->p_vaddr || inside >= segment->p_filesz)
 			continue;
-		known->evaluator_offset = segment->p_offset + inside;
-		known->evaluator_bytes = file->symbols.evaluator_bytes;
+		*ret_offset = segment->p_offset + inside;
+		return true;
 	}
+	return false;
+}
+
+/* @return 0, or an error of which the file is the cause: then its evaluations there are not known */
+static int python_file_cold_part(const struct python_file *file, uint64_t *ret_vaddr, uint64_t *ret_bytes)
+{
+	const struct python_symbols *symbols = &file->symbols;
+	struct eh_frame *frame = NULL;
+	struct file_image bytes;
+	struct elf_image image;
+	uint8_t *code = NULL;
+	int error;
+
+	if (symbols->evaluator_bytes > PYTHON_EVALUATOR_BYTES_MAX)
+		return -E2BIG;
+	error = file_image_read(file->fd, &bytes);
+	if (error)
+		return error;
+	code = malloc(symbols->evaluator_bytes);
+	error = code ? python_file_read(file, symbols->evaluator, code, symbols->evaluator_bytes) : -ENOMEM;
+	if (!error)
+		error = elf_image_read(bytes.bytes, bytes.size_bytes, &image);
+	if (!error)
+		error = eh_frame_new(&image, &frame);
+	if (!error)
+		error = cold_part_find(frame, code, symbols->evaluator_bytes, symbols->evaluator, ret_vaddr,
+		                       ret_bytes);
+	eh_frame_free(frame);
+	free(code);
+	file_image_free(&bytes);
+	return error;
+}
+
+/* Where in the file the interpreter's own loop is, by which native frames of it are known. */
+static int python_file_find_evaluator(const struct python_file *file, struct known_file *known)
+{
+	uint64_t cold, cold_bytes;
+	int error;
+
+	if (!file->symbols.evaluator_bytes ||
+	    !python_file_offset(file, file->symbols.evaluator, &known->evaluator_offset))
+		return 0;
+	known->evaluator_bytes = file->symbols.evaluator_bytes;
+	error = python_file_cold_part(file, &cold, &cold_bytes);
+	if (!error && python_file_offset(file, cold, &known->evaluator_cold_offset))
+		known->evaluator_cold_bytes = cold_bytes;
+	return error == -ENOMEM ? error : 0;
 }
 
 static int python_file_describe(const struct python_file *file, struct known_file *ret_file,
@@ -366,8 +419,7 @@ static int python_file_describe(const struct python_file *file, struct known_fil
 	        .executable_vaddr = code->p_vaddr,
 	        .executable_offset = code->p_offset,
 	};
-	python_file_find_evaluator(file, ret_file);
-	return 0;
+	return python_file_find_evaluator(file, ret_file);
 }
 
 int python_layout_probe(int fd, struct known_file *ret_file, uint32_t *ret_minor)
