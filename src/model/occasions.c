@@ -150,12 +150,13 @@ static int count_tests_apart(struct tally *tallies, size_t count, struct occasio
 }
 
 /* Slices of different processes' lives are not occasions of one, nor are those of calls that are not alike.
- * Where no line of the program has a name, files that are each opened once are taken for its work, as a
- * database's cache or a linker's input: again and again is the same file. */
+ * Where no line of the program is known, files that are each opened once are taken for its work, as a
+ * database's cache or a linker's input: again and again is the same file. The function that opens all of a
+ * program's files says too little. */
 static void count_slices(const struct sites_work *work, const struct site_work *site, struct tally *tallies,
                          size_t count, struct occasions *occasions)
 {
-	bool is_named = site->place.location.function[0];
+	bool has_line = site->place.location.line;
 
 	qsort(tallies, count, sizeof(*tallies), compare_tallies_in_processes);
 	for (size_t first = 0, end; first < count; first = end) {
@@ -173,7 +174,7 @@ static void count_slices(const struct sites_work *work, const struct site_work *
 		if (filled > occasions->count)
 			occasions->count = filled;
 		if (filled >= OCCASIONS_LEAST && slices & LAST_SLICE && instances >= work->min_count &&
-		    (is_named || !of_one_file || of_one_file >= work->min_count))
+		    (has_line || !of_one_file || of_one_file >= work->min_count))
 			occasions->repeated = true;
 	}
 }

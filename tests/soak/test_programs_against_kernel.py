@@ -8,7 +8,7 @@ import servers
 # What is told to CPython's own runner, and how far its quiet points are apart in seconds. The short ones are run
 # again and again; a test of sockets that only some hypervisors answer hangs on others.
 PYTHON_TESTS = {
-    "test_os": ("test_os " * 4, 0.3),
+    "test_os": ("test_os " * 8, 0.3),
     "test_socket": ("-i '*VSOCK*' test_socket", 0.5),
     "test_subprocess": ("test_subprocess", 0.8),
     "test_mmap": ("test_mmap " * 60, 0.2),

@@ -120,18 +120,23 @@ Test(occasions, one_of_them_never_released)
 	cr_assert_eq(sites.snapshot->groups[0].released_never, 1);
 }
 
-/* At a line that has a name files of any name count. At none a cache or a linker's input is opened each once;
- * two of one file are not yet again and again. */
+/* At a line that is known files of any name count. Where nothing is known, or only the function, a cache or a
+ * linker's input is opened each once; two of one file are not yet again and again. */
 Test(occasions, slices_of_different_files)
 {
 	static const uint64_t inodes[][5] = {{1, 2, 3, 4, 5}, {1, 2, 1, 2, 5}, {1, 2, 1, 2, 1}};
+	enum { NOTHING_KNOWN, FUNCTION_KNOWN, LINE_KNOWN, KNOWN_COUNT };
+	static const char *const places[KNOWN_COUNT] = {"", "/opt/bin/database", SHOWN};
 
-	for (size_t i = 0; i < 6; i++) {
-		bool is_named = i >= 3;
+	for (size_t i = 0; i < 3 * KNOWN_COUNT; i++) {
+		size_t known = i / 3;
+		struct stack_frame function = site_native(&sites, "open_file", "/opt/bin/database", "", 0);
 		uint64_t begin = world_process(&sites.world, 100)->image_ns;
 		const struct snapshot_site *site;
 
-		if (is_named)
+		if (known == FUNCTION_KNOWN)
+			(void)site_stack(&sites, &function, 1);
+		if (known == LINE_KNOWN)
 			(void)site_line(&sites, TEST_FILE, 7);
 		for (uint32_t slice = 0; slice < 5; slice++) {
 			sites.world.now_ns = begin + slice * 1000000 + 500000;
@@ -141,8 +146,9 @@ Test(occasions, slices_of_different_files)
 		sites.world.now_ns = begin + 5000000 - 1000;
 		events_mark(&sites.world, &sites.command, SHUTDOWN_FINALIZE);
 		(void)site_report(&sites);
-		site = is_named ? site_at(&sites, SHOWN, 7) : site_at(&sites, "", 0);
-		cr_assert_eq(site->verdict, is_named || i == 2 ? VERDICT_LEAK : VERDICT_LEFT_OPEN, "%zu", i);
+		site = site_at(&sites, places[known], known == LINE_KNOWN ? 7 : 0);
+		cr_assert_eq(site->verdict,
+		             known == LINE_KNOWN || i % 3 == 2 ? VERDICT_LEAK : VERDICT_LEFT_OPEN, "%zu", i);
 		cr_assert_eq(site->instances, 5);
 		teardown();
 		setup();
